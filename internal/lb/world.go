@@ -1,0 +1,44 @@
+package lb
+
+// World is everything that decisions depend on: what is. Its maps belong to whoever built
+// it; the values in them are immutable and shared.
+type World struct {
+	// Config is nil until the first configuration was read.
+	Config    *Config
+	Settings  Settings
+	Services  map[ServiceKey]*Service
+	Endpoints map[ServiceKey]Endpoints
+	Nodes     map[string]*Node
+	Members   Members
+	// Links are the links of each node that has told them. A node that is absent here is
+	// taken to have whatever links are needed, since nothing is known to the contrary.
+	Links map[string][]Link
+}
+
+// Settings are the flags of the speaker that bear on decisions. They are the same on all nodes.
+type Settings struct {
+	// IgnoreExcludeLabel lets nodes with LabelExclude announce.
+	IgnoreExcludeLabel bool
+}
+
+// Members is the membership as one speaker sees it.
+type Members struct {
+	// Enabled is false where speakers do not watch one another; then every node with a
+	// Node object counts as alive.
+	Enabled bool
+	// Alive are the names of the nodes whose speakers are alive, the observer included.
+	Alive map[string]bool
+}
+
+// NewWorld makes an empty World with its maps.
+func NewWorld() *World {
+	return &World{
+		Services:  map[ServiceKey]*Service{},
+		Endpoints: map[ServiceKey]Endpoints{},
+		Nodes:     map[string]*Node{},
+		Links:     map[string][]Link{},
+	}
+}
+
+// Contains tells whether a node is alive in this view.
+func (m Members) Contains(node string) bool { return !m.Enabled || m.Alive[node] }
