@@ -13,6 +13,8 @@ type World struct {
 	// Links are the links of each node that has told them. A node that is absent here is
 	// taken to have whatever links are needed, since nothing is known to the contrary.
 	Links map[string][]Link
+	// Gated are the nodes whose own check says that they would not forward traffic now.
+	Gated map[string]bool
 }
 
 // Settings are the flags of the speaker that bear on decisions. They are the same on all nodes.
@@ -37,6 +39,7 @@ func NewWorld() *World {
 		Endpoints: map[ServiceKey]Endpoints{},
 		Nodes:     map[string]*Node{},
 		Links:     map[string][]Link{},
+		Gated:     map[string]bool{},
 	}
 }
 

@@ -1,0 +1,104 @@
+package announce
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/lintel-lb/lintel/internal/lb"
+)
+
+// Scope says on which links an address is to be answered.
+type Scope struct {
+	All bool
+	// Links are names, sorted; nil with All.
+	Links []string
+}
+
+// Equal tells whether two scopes are the same.
+func (s Scope) Equal(o Scope) bool { return s.All == o.All && slices.Equal(s.Links, o.Links) }
+
+// Owner gives the node that is to answer for an address; ok is false where there is none.
+func (d *Decider) Owner(a netip.Addr) (node string, ok bool) {
+	dec := d.decided[a]
+	if dec == nil || dec.owner == nil {
+		return "", false
+	}
+	return dec.owner.node, true
+}
+
+// Scope tells whether the node is to answer for the address, and where.
+func (d *Decider) Scope(a netip.Addr, node string) (Scope, bool) {
+	dec := d.decided[a]
+	if dec == nil || dec.owner == nil || dec.owner.node != node {
+		return Scope{}, false
+	}
+	return Scope{All: dec.owner.all, Links: dec.owner.links}, true
+}
+
+// Holders are the Services that hold an address, sorted. The slice belongs to the Decider.
+func (d *Decider) Holders(a netip.Addr) []lb.ServiceKey { return d.holders[a] }
+
+// Addresses are all addresses that Services hold, sorted.
+func (d *Decider) Addresses() []netip.Addr {
+	return slices.SortedFunc(maps.Keys(d.holders), netip.Addr.Compare)
+}
+
+// Verdicts says for each address of a Service what one node is to do, and why. A Service
+// without address gives one verdict with an invalid Address; an unknown one gives none.
+func (d *Decider) Verdicts(k lb.ServiceKey, node string) []lb.Verdict {
+	s := d.w.Services[k]
+	if s == nil {
+		return nil
+	}
+	base := lb.Verdict{Service: k, Node: node, Protocol: lb.Layer2}
+	if len(s.Addresses) == 0 {
+		base.Outcome, base.Reason = lb.Pending, lb.NoAddress
+		if len(s.ForeignIngress) > 0 {
+			base.Outcome, base.Reason, base.Subject = lb.Not, lb.InvalidIngress, s.ForeignIngress[0]
+		}
+		return []lb.Verdict{base}
+	}
+	verdicts := make([]lb.Verdict, 0, len(s.Addresses))
+	for _, a := range s.Addresses {
+		v := base
+		v.Address = a
+		verdicts = append(verdicts, d.verdict(v))
+	}
+	return verdicts
+}
+
+func (d *Decider) verdict(v lb.Verdict) lb.Verdict {
+	dec := d.decided[v.Address]
+	i := slices.IndexFunc(dec.g.members, func(m member) bool { return m.svc.Key == v.Service })
+	m := &dec.g.members[i]
+	if m.reason != 0 {
+		v.Outcome, v.Reason, v.Subject = lb.Not, m.reason, m.subject
+		if m.reason == lb.NoConfig {
+			v.Outcome = lb.Pending
+		}
+		return v
+	}
+	if o := dec.owner; o != nil && o.node == v.Node {
+		v.Outcome, v.Reason = lb.Announce, lb.Elected
+		v.Links, v.AllLinks = o.links, o.all
+		return v
+	}
+	v.Outcome = lb.Not
+	if dec.shared {
+		v.Reason = lb.SharedNoCommonNode
+		return v
+	}
+	c := dec.g.evaluate(d.w, v.Node)
+	if o := dec.owner; o != nil {
+		v.Owner = o.node
+		if c.reason == 0 {
+			c.reason = lb.OtherNode
+			if o.onSubnet && !c.onSubnet {
+				c.reason = lb.NotOnSubnet
+			}
+		}
+	}
+	v.Reason, v.Subject = c.reason, c.subject
+	return v
+}
