@@ -1,0 +1,10 @@
+// Package api holds the resources of the API group metallb.io as Go types: v1beta1 for
+// all kinds, and v1beta2 for BGPPeer, which is the version that is stored. Fields that
+// MetalLB has keep its names and meanings; what is added is optional and marked
+// "(extension)" in its comment.
+//
+// The deep copies, the apply configurations and the custom resource definitions in
+// config/crd are generated from these types.
+package api
+
+//go:generate go tool -modfile=../tools/go.mod controller-gen object crd applyconfiguration paths=./v1beta1;./v1beta2 output:crd:dir=../config/crd
