@@ -55,7 +55,7 @@ func main() {
 // runKubectl sets the log level before the command is made, because kubectl
 // logs while it looks for plugins and preferences.
 func runKubectl() {
-	if err := logs.GlogSetter(kubectl.GetLogVerbosity(os.Args)); err != nil {
+	if _, err := logs.GlogSetter(kubectl.GetLogVerbosity(os.Args)); err != nil {
 		fmt.Fprintln(os.Stderr, "kubectl:", err)
 		os.Exit(2)
 	}

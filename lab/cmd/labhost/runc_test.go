@@ -1,0 +1,50 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseRunc(t *testing.T) {
+	for _, c := range []struct {
+		args    []string
+		command string
+		bundle  string
+		process string
+	}{
+		{[]string{"--root", "/update", "--log", "l", "--log-format", "json", "create", "--bundle", "/b", "--pid-file", "p", "id"}, "create", "/b", ""},
+		{[]string{"--root=/r", "run", "-b", "/b", "update"}, "run", "/b", ""},
+		{[]string{"--root", "/r", "update", "--resources", "-", "id"}, "update", "", ""},
+		{[]string{"exec", "--process", "/p.json", "--detach", "id"}, "exec", "", "/p.json"},
+		{nil, "", "", ""},
+	} {
+		command, options := parseRunc(c.args)
+		if command != c.command || options["bundle"] != c.bundle || options["process"] != c.process {
+			t.Errorf("%q: command %q, options %v", c.args, command, options)
+		}
+	}
+}
+
+func TestEditTakesOutLimitsAndNothingElse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.json")
+	in := `{"linux":{"resources":{"memory":{"limit":9007199254740993}},"namespaces":[{"type":"pid"}]},` +
+		`"ociVersion":"1.2.0","process":{"args":["/x"],"oomScoreAdj":-998,"rlimits":[{"hard":18446744073709551615}]}}`
+	want := `{"linux":{"namespaces":[{"type":"pid"}]},` +
+		`"ociVersion":"1.2.0","process":{"args":["/x"],"rlimits":[{"hard":18446744073709551615}]}}`
+	if err := os.WriteFile(path, []byte(in), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := edit(path, withoutLimits); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
+	}
+}
