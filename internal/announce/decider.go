@@ -143,7 +143,7 @@ func (d *Decider) SetNode(name string, n *lb.Node) {
 func (d *Decider) SetMembers(m lb.Members) {
 	old := d.w.Members
 	d.w.Members = m
-	if old.Enabled != m.Enabled {
+	if old.Enabled != m.Enabled || old.Joining != m.Joining {
 		d.all = true
 		return
 	}

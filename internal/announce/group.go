@@ -49,6 +49,9 @@ func newMember(w *lb.World, addr netip.Addr, svc *lb.Service) member {
 	if w.Config == nil {
 		return refuse(lb.NoConfig, "")
 	}
+	if w.Members.Enabled && w.Members.Joining {
+		return refuse(lb.JoiningMembers, "")
+	}
 	if len(svc.ForeignIngress) > 0 {
 		return refuse(lb.InvalidIngress, svc.ForeignIngress[0])
 	}

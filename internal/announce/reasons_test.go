@@ -24,6 +24,7 @@ func TestReasons(t *testing.T) {
 		{name: "the lowest hash of node#address announces", node: byHash[0], want: lb.Elected, out: lb.Announce},
 		{name: "the others name the owner", node: byHash[1], want: lb.OtherNode, out: lb.Not, owner: byHash[0]},
 		{name: "configuration not read", change: func(w *lb.World) { w.Config = nil }, want: lb.NoConfig, out: lb.Pending},
+		{name: "others not met yet", change: func(w *lb.World) { w.Members.Joining = true }, want: lb.JoiningMembers, out: lb.Pending},
 		{name: "no address yet", change: func(w *lb.World) { w.Services[key("web")].Addresses = nil }, want: lb.NoAddress, out: lb.Pending},
 		{name: "a host name in the status", change: func(w *lb.World) { w.Services[key("web")].ForeignIngress = []string{"lb.example.org"} }, want: lb.InvalidIngress, out: lb.Not},
 		{name: "only a host name in the status", change: func(w *lb.World) {

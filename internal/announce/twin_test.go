@@ -16,7 +16,7 @@ import (
 // slowOwner elects the owner of an address in the most obvious way: by filtering a list of
 // nodes once for each rule.
 func slowOwner(w *lb.World, a netip.Addr) string {
-	if w.Config == nil {
+	if w.Config == nil || w.Members.Enabled && w.Members.Joining {
 		return ""
 	}
 	pool := w.Config.PoolOf(a)
@@ -168,6 +168,7 @@ func change(t *rapid.T, d *Decider, nodes, names []string) {
 		d.SetNode(node, n)
 	case 5:
 		m := lb.Members{Enabled: rapid.IntRange(0, 5).Draw(t, "enabled") > 0, Alive: map[string]bool{}}
+		m.Joining = rapid.IntRange(0, 5).Draw(t, "joining") == 0
 		for _, n := range nodes {
 			if rapid.Bool().Draw(t, n) {
 				m.Alive[n] = true

@@ -46,6 +46,7 @@ func (d *Decider) Addresses() []netip.Addr {
 
 // Verdicts says for each address of a Service what one node is to do, and why. A Service
 // without address gives one verdict with an invalid Address; an unknown one gives none.
+// Changes made after the last Flush are not looked at.
 func (d *Decider) Verdicts(k lb.ServiceKey, node string) []lb.Verdict {
 	s := d.w.Services[k]
 	if s == nil {
@@ -74,7 +75,7 @@ func (d *Decider) verdict(v lb.Verdict) lb.Verdict {
 	m := &dec.g.members[i]
 	if m.reason != 0 {
 		v.Outcome, v.Reason, v.Subject = lb.Not, m.reason, m.subject
-		if m.reason == lb.NoConfig {
+		if m.reason == lb.NoConfig || m.reason == lb.JoiningMembers {
 			v.Outcome = lb.Pending
 		}
 		return v

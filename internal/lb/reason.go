@@ -20,6 +20,8 @@ const (
 	OtherClass
 	// NoConfig: the configuration has not been read yet.
 	NoConfig
+	// JoiningMembers: the speaker has just started and has not met the other speakers yet.
+	JoiningMembers
 	// NoAddress: the Service has no address yet.
 	NoAddress
 	// InvalidIngress: the status holds something that is not an IP address.
@@ -64,6 +66,7 @@ func reasonNames() map[Reason]string {
 		NotLoadBalancer:        "NotLoadBalancer",
 		OtherClass:             "OtherClass",
 		NoConfig:               "NoConfig",
+		JoiningMembers:         "JoiningMembers",
 		NoAddress:              "NoAddress",
 		InvalidIngress:         "InvalidIngress",
 		AddressNotInPool:       "AddressNotInPool",
@@ -136,6 +139,8 @@ func (v Verdict) Sentence() string {
 		return fmt.Sprintf("spec.loadBalancerClass %q belongs to another implementation; this one serves the class given by --lb-class", v.Subject)
 	case NoConfig:
 		return "the speaker has not read its configuration yet; it will decide when it has"
+	case JoiningMembers:
+		return "the speaker has not met the other speakers yet and waits, so that no address gets two owners; if this lasts, kubectl lintel status says what keeps it from joining"
 	case NoAddress:
 		return "the Service has no address yet; its events say why the controller gave none"
 	case InvalidIngress:

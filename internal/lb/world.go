@@ -28,6 +28,9 @@ type Members struct {
 	// Enabled is false where speakers do not watch one another; then every node with a
 	// Node object counts as alive.
 	Enabled bool
+	// Joining is set while the observer has just started and has not met the others yet: until
+	// then it cannot know who else announces.
+	Joining bool
 	// Alive are the names of the nodes whose speakers are alive, the observer included.
 	Alive map[string]bool
 }
