@@ -1,0 +1,89 @@
+package members
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+)
+
+// logBridge turns the lines of memberlist, which carry their level as a prefix, into records of slog.
+// memberlist logs while it holds its locks, so a slow log must not hold it up: lines wait in a bounded
+// queue, and those that find it full are counted and dropped.
+type logBridge struct {
+	lines   chan string
+	dropped chan int // holds the number of dropped lines, if any
+}
+
+func newLogBridge() *logBridge {
+	return &logBridge{lines: make(chan string, 256), dropped: make(chan int, 1)}
+}
+
+// Write implements io.Writer for log.Logger, which hands over one line a call.
+func (b *logBridge) Write(p []byte) (int, error) {
+	line := string(bytes.TrimSpace(p))
+	select {
+	case b.lines <- line:
+	default:
+		count := 1
+		select {
+		case n := <-b.dropped:
+			count += n
+		default:
+		}
+		select {
+		case b.dropped <- count:
+		default:
+		}
+	}
+	return len(p), nil
+}
+
+// run writes the lines to log until stop is closed and the queue is empty.
+func (b *logBridge) run(log *slog.Logger, stop <-chan struct{}) {
+	for {
+		select {
+		case line := <-b.lines:
+			logLine(log, line)
+		case n := <-b.dropped:
+			log.Warn("memberlist log lines dropped", "count", n)
+		case <-stop:
+			for {
+				select {
+				case line := <-b.lines:
+					logLine(log, line)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+func logLine(log *slog.Logger, line string) {
+	level, text := splitLevel(line)
+	log.Log(context.Background(), level, text)
+}
+
+// splitLevel takes level and origin off a line such as "[WARN] memberlist: text". A line without a
+// level is taken for information.
+func splitLevel(line string) (slog.Level, string) {
+	level := slog.LevelInfo
+	for _, p := range []struct {
+		prefix string
+		level  slog.Level
+	}{
+		{"[DEBUG]", slog.LevelDebug},
+		{"[INFO]", slog.LevelInfo},
+		{"[WARN]", slog.LevelWarn},
+		{"[ERROR]", slog.LevelError},
+		{"[ERR]", slog.LevelError},
+		{"Err:", slog.LevelError},
+	} {
+		if rest, ok := strings.CutPrefix(line, p.prefix); ok {
+			level, line = p.level, strings.TrimSpace(rest)
+			break
+		}
+	}
+	return level, strings.TrimPrefix(line, "memberlist: ")
+}
