@@ -1,0 +1,90 @@
+package l2
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+// groupJoiner makes the host a member of multicast groups on one link. Membership is
+// announced by MLD (RFC 3810), without which switches that snoop do not forward.
+type groupJoiner interface {
+	join(netip.Addr) error
+	leave(netip.Addr) error
+	close() error
+}
+
+// groups keeps the solicited-node groups of one link in step with the addresses answered
+// there. It counts, as addresses with the same last 24 bits share a group.
+type groups struct {
+	joiner  groupJoiner
+	members map[netip.Addr]struct{}
+	refs    map[netip.Addr]int
+}
+
+func newGroups(j groupJoiner) *groups {
+	return &groups{joiner: j, members: map[netip.Addr]struct{}{}, refs: map[netip.Addr]int{}}
+}
+
+// follow leaves the groups of addresses that the table lacks and joins those of up to
+// limit addresses that it has. It returns whether addresses are left for another call,
+// and what failed; a failed address is tried again by the next call.
+func (g *groups) follow(t *table, limit int) (more bool, failed map[netip.Addr]error) {
+	failed = map[netip.Addr]error{}
+	for a := range g.members {
+		if t.get(a) == nil {
+			if err := g.remove(a); err != nil {
+				failed[a] = err
+			}
+		}
+	}
+	t.each(func(e *entry) {
+		if _, ok := g.members[e.addr]; ok {
+			return
+		}
+		if limit == 0 {
+			more = true
+			return
+		}
+		limit--
+		if err := g.add(e.addr); err != nil {
+			failed[e.addr] = err
+		}
+	})
+	return more, failed
+}
+
+func (g *groups) add(a netip.Addr) error {
+	grp := solicitedNodeAddr(a)
+	if g.refs[grp] == 0 {
+		if err := g.joiner.join(grp); err != nil {
+			return fmt.Errorf("l2: join %s for %s: %w", grp, a, err)
+		}
+	}
+	g.refs[grp]++
+	g.members[a] = struct{}{}
+	return nil
+}
+
+func (g *groups) remove(a netip.Addr) error {
+	delete(g.members, a)
+	grp := solicitedNodeAddr(a)
+	if g.refs[grp]--; g.refs[grp] > 0 {
+		return nil
+	}
+	delete(g.refs, grp)
+	if err := g.joiner.leave(grp); err != nil {
+		return fmt.Errorf("l2: leave %s for %s: %w", grp, a, err)
+	}
+	return nil
+}
+
+// joined lists the groups, sorted.
+func (g *groups) joined() []netip.Addr {
+	list := make([]netip.Addr, 0, len(g.refs))
+	for a := range g.refs {
+		list = append(list, a)
+	}
+	slices.SortFunc(list, netip.Addr.Compare)
+	return list
+}

@@ -1,0 +1,112 @@
+package l2
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// view is what reconcile has brought about. It is immutable but for the counters and
+// conflicts inside the entries.
+type view struct {
+	version   uint64
+	addresses map[netip.Addr]placed
+	links     []LinkState
+}
+
+// placed is one address in a view.
+type placed struct {
+	entry    *entry
+	links    []string
+	problems []Problem
+}
+
+// publish shows what is in force and signals a change.
+func (w *worker) publish(version uint64, pl plan, openErrs map[portKey]error) {
+	v := &view{version: version, addresses: make(map[netip.Addr]placed, len(w.entries))}
+	for a, e := range w.entries {
+		v.addresses[a] = placed{entry: e, problems: slices.Clone(pl.problems[a])}
+	}
+	trouble := func(a netip.Addr, link string, err error) {
+		p := v.addresses[a]
+		p.problems = append(p.problems, Problem{Link: link, Reason: SocketFailed, Detail: err.Error()})
+		v.addresses[a] = p
+	}
+	for key, err := range openErrs {
+		for _, a := range pl.ports[key] {
+			trouble(a, key.link, err)
+		}
+	}
+	byLink := map[string]*LinkState{}
+	for key, m := range w.ports {
+		m.table.Load().each(func(e *entry) {
+			p := v.addresses[e.addr]
+			p.links = append(p.links, m.key.link)
+			v.addresses[e.addr] = p
+		})
+		for a, err := range m.failed {
+			if _, ok := v.addresses[a]; ok {
+				trouble(a, m.key.link, err)
+			}
+		}
+		l := byLink[m.key.link]
+		if l == nil {
+			l = &LinkState{Name: m.key.link}
+			byLink[m.key.link] = l
+		}
+		if key.proto == protoARP {
+			l.ARP = true
+		} else {
+			l.NDP, l.Groups = true, m.groups.joined()
+		}
+	}
+	for a, p := range v.addresses {
+		slices.Sort(p.links)
+		slices.SortFunc(p.problems, func(x, y Problem) int { return strings.Compare(x.Link, y.Link) })
+		v.addresses[a] = p
+	}
+	for _, l := range byLink {
+		v.links = append(v.links, *l)
+	}
+	slices.SortFunc(v.links, func(a, b LinkState) int { return strings.Compare(a.Name, b.Name) })
+	w.engine.view.Store(v)
+	signal(w.engine.changed)
+}
+
+// Snapshot returns what the engine does now.
+func (e *Engine) Snapshot() State {
+	v := e.view.Load()
+	s := State{Applied: v.version, Addresses: make(map[netip.Addr]AddressState, len(v.addresses)), Links: v.links}
+	for a, p := range v.addresses {
+		s.Addresses[a] = p.state()
+	}
+	return s
+}
+
+// Address returns what the engine does for one address; false if it is not desired.
+func (e *Engine) Address(a netip.Addr) (AddressState, bool) {
+	p, ok := e.view.Load().addresses[a]
+	if !ok {
+		return AddressState{}, false
+	}
+	return p.state(), true
+}
+
+func (p placed) state() AddressState {
+	s := AddressState{
+		Links:    p.links,
+		Problems: p.problems,
+		Counters: Counters{
+			Requests:   p.entry.requests.Load(),
+			Probes:     p.entry.probes.Load(),
+			Responses:  p.entry.responses.Load(),
+			Gratuitous: p.entry.gratuitous.Load(),
+			Unsent:     p.entry.unsent.Load(),
+			Conflicts:  p.entry.conflicts.Load(),
+		},
+	}
+	if c := p.entry.conflict.Load(); c != nil {
+		s.Conflict = new(*c)
+	}
+	return s
+}

@@ -1,0 +1,243 @@
+package l2
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/lintel-lb/lintel/internal/links"
+)
+
+// worker is the state that Engine.Run owns alone.
+type worker struct {
+	engine *Engine
+	ctx    context.Context
+	own    atomic.Pointer[macSet]
+
+	entries map[netip.Addr]*entry
+	ports   map[portKey]*member
+	// seen is the input of the last reconcile that left nothing to do.
+	seen *input
+
+	// died receives ports whose socket has failed.
+	died    chan *port
+	readers sync.WaitGroup
+}
+
+// member is a port with what belongs to it.
+type member struct {
+	*port
+	groups *groups // nil for ARP
+	// failed are the groups that could not be joined, filter the refused filter.
+	failed map[netip.Addr]error
+	filter error
+}
+
+func newWorker(e *Engine, ctx context.Context) *worker {
+	w := &worker{
+		engine:  e,
+		ctx:     ctx,
+		entries: map[netip.Addr]*entry{},
+		ports:   map[portKey]*member{},
+		died:    make(chan *port),
+	}
+	w.own.Store(&macSet{})
+	return w
+}
+
+// reconcile makes the sockets, filters, groups and rounds follow the plan. It tells
+// whether it has left groups to be joined, and whether something failed.
+func (w *worker) reconcile() (unfinished, failed bool) {
+	d := w.engine.desired.Load()
+	snap := w.engine.source.Snapshot()
+	w.own.Store(hardwareAddrs(snap))
+	in := inputOf(d, snap, w.engine.exclude)
+	if w.seen != nil && w.seen.equal(in) {
+		return false, false // interfaces of others came or went
+	}
+	w.seen = nil
+	pl := makePlan(d.Desired, snap, w.engine.exclude)
+
+	for a := range w.entries {
+		if _, ok := pl.problems[a]; !ok {
+			delete(w.entries, a)
+		}
+	}
+	for a := range pl.problems {
+		if w.entries[a] == nil {
+			w.entries[a] = &entry{addr: a}
+		}
+	}
+
+	var ch change[round]
+	// Closed ports come first: a link with a new hardware address must not answer with
+	// the old one.
+	for key, m := range w.ports {
+		if pl.ports[key] == nil {
+			m.port.table.Load().each(func(e *entry) { ch.remove = append(ch.remove, round{m.port, e}) })
+			w.drop(m.port)
+		}
+	}
+	openErrs := map[portKey]error{}
+	for key, want := range pl.ports {
+		if err := w.serve(key, want, &ch); err != nil {
+			openErrs[key] = err
+		}
+	}
+	w.pace(ch)
+	unfinished, failed = w.followGroups()
+	failed = failed || len(openErrs) > 0
+	if !unfinished || w.engine.view.Load().version != d.version {
+		w.publish(d.version, pl, openErrs)
+	}
+	if !unfinished && !failed {
+		w.seen = in
+	}
+	return unfinished, failed
+}
+
+// serve opens or updates one port and collects the rounds that begin and end.
+func (w *worker) serve(key portKey, want []netip.Addr, ch *change[round]) error {
+	m := w.ports[key]
+	old := &table{}
+	if m != nil {
+		old = m.table.Load()
+	}
+	entries := make([]*entry, len(want))
+	same := old.len() == len(entries)
+	for i, a := range want {
+		entries[i] = w.entries[a]
+		same = same && old.get(a) == entries[i]
+	}
+	if m != nil && same && m.filter == nil {
+		return nil
+	}
+	t := newTable(entries)
+	if m == nil {
+		p, err := openPort(key, &w.own, t, func() { signal(w.engine.changed) })
+		if err != nil {
+			w.engine.log.Warn("link cannot be answered on", "link", key.link, "err", err)
+			return err
+		}
+		m = &member{port: p}
+		if key.proto == protoNDP {
+			m.groups = newGroups(newKernelGroups(key.index))
+		}
+		w.ports[key] = m
+		w.readers.Go(func() { w.read(p) })
+		w.engine.log.Info("answering on link", "link", p.key.link, "mac", key.mac, "protocol", key.proto)
+	} else if m.filter = m.setTable(t); m.filter != nil {
+		w.engine.log.Warn("link filter cannot be set", "link", m.key.link, "err", m.filter)
+	}
+	old.each(func(e *entry) {
+		if t.get(e.addr) != e {
+			ch.remove = append(ch.remove, round{m.port, e})
+		}
+	})
+	for _, e := range entries {
+		if old.get(e.addr) != e {
+			ch.add = append(ch.add, round{m.port, e})
+		}
+	}
+	return m.filter
+}
+
+// read runs the port and reports its failure.
+func (w *worker) read(p *port) {
+	err := p.run()
+	if err == nil {
+		return
+	}
+	w.engine.log.Warn("link socket has failed", "link", p.key.link, "err", err)
+	select {
+	case w.died <- p:
+	case <-w.ctx.Done():
+	}
+}
+
+// drop closes a port, if it is still among those in use.
+func (w *worker) drop(p *port) {
+	m := w.ports[p.key]
+	if m == nil || m.port != p {
+		return
+	}
+	delete(w.ports, p.key)
+	w.seen = nil
+	if err := p.close(); err != nil {
+		w.engine.log.Warn("link socket cannot be closed", "link", p.key.link, "err", err)
+	}
+	if m.groups != nil {
+		if err := m.groups.joiner.close(); err != nil {
+			w.engine.log.Warn("link groups cannot be left", "link", p.key.link, "err", err)
+		}
+	}
+	w.engine.log.Info("no longer answering on link", "link", p.key.link, "protocol", p.key.proto)
+}
+
+// again begins the bursts of addresses afresh.
+func (w *worker) again(addrs []netip.Addr) {
+	var ch change[round]
+	for _, m := range w.ports {
+		for _, a := range addrs {
+			if e := m.table.Load().get(a); e != nil {
+				ch.add = append(ch.add, round{m.port, e})
+			}
+		}
+	}
+	w.pace(ch)
+}
+
+func (w *worker) pace(ch change[round]) {
+	if len(ch.add) == 0 && len(ch.remove) == 0 {
+		return
+	}
+	// Addresses taken over at once are announced in their order.
+	slices.SortStableFunc(ch.add, func(a, b round) int {
+		return cmp.Or(a.entry.addr.Compare(b.entry.addr), cmp.Compare(a.port.key.link, b.port.key.link))
+	})
+	select {
+	case w.engine.pacer.changes <- ch:
+	case <-w.ctx.Done():
+	}
+}
+
+// followGroups joins and leaves groups on every link, some at a time.
+func (w *worker) followGroups() (unfinished, failed bool) {
+	for _, m := range w.ports {
+		if m.groups == nil {
+			continue
+		}
+		more, errs := m.groups.follow(m.table.Load(), joinChunk)
+		for a, err := range errs {
+			if m.failed[a] == nil {
+				w.engine.log.Warn("multicast group", "link", m.key.link, "address", a, "err", err)
+			}
+		}
+		m.failed = errs
+		unfinished = unfinished || more
+		failed = failed || len(errs) > 0
+	}
+	return unfinished, failed
+}
+
+// close ends all ports and waits for their readers.
+func (w *worker) close() {
+	for _, m := range slices.Collect(maps.Values(w.ports)) {
+		w.drop(m.port)
+	}
+	w.readers.Wait()
+	w.engine.view.Store(&view{})
+	signal(w.engine.changed)
+}
+
+func hardwareAddrs(s *links.Snapshot) *macSet {
+	set := macSet{}
+	for i := range s.Links {
+		set[s.Links[i].MAC] = struct{}{}
+	}
+	return &set
+}
