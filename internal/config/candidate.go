@@ -33,7 +33,7 @@ func candidates[O object, V any](kind Kind, namespace string, objects []O, parse
 		case seen[c.ref.Name]:
 			c.refusal = refuse(ReasonDuplicateName, "duplicate definition of %s %q: delete one of the two", kind, c.ref.Name)
 		default:
-			seen[c.ref.Name] = true
+			seen[c.ref.Name], c.inspected = true, true
 			c.refusal = parse(c)
 		}
 	}
@@ -65,6 +65,17 @@ func accepted[O object, V any](cs []*candidate[O, V]) []V {
 	for _, c := range sorted {
 		if c.refusal == nil {
 			out = append(out, c.value)
+		}
+	}
+	return out
+}
+
+// byName gives the candidates that were asked about, by name.
+func byName[O object, V any](cs []*candidate[O, V]) map[string]*candidate[O, V] {
+	out := make(map[string]*candidate[O, V], len(cs))
+	for _, c := range cs {
+		if c.inspected {
+			out[c.ref.Name] = c
 		}
 	}
 	return out

@@ -12,10 +12,10 @@ import (
 
 // settleOverlaps refuses pools until no address is in two pools. A pool whose addresses
 // are assigned stays, then the older one, then the first by name.
-func settleOverlaps(pools []*poolCandidate, assigned map[netip.Addr]string) {
+func settleOverlaps(pools []*poolCandidate, holders map[string]bool) {
 	order := slices.Clone(pools)
 	slices.SortStableFunc(order, func(a, b *poolCandidate) int {
-		switch ha, hb := holds(a, assigned), holds(b, assigned); {
+		switch ha, hb := holders[a.ref.Name], holders[b.ref.Name]; {
 		case ha && !hb:
 			return -1
 		case hb && !ha:
@@ -23,45 +23,62 @@ func settleOverlaps(pools []*poolCandidate, assigned map[netip.Addr]string) {
 		}
 		return 0
 	})
-	var kept []*poolCandidate
+	var taken claims
 	for _, c := range order {
 		if c.refusal != nil {
 			continue
 		}
-		if c.refusal = overlapRefusal(c, kept); c.refusal == nil {
-			kept = append(kept, c)
+		if c.refusal = overlapRefusal(c, taken, holders); c.refusal != nil {
+			continue
+		}
+		for i, r := range c.value.Ranges {
+			taken = taken.add(claim{IPRange: r, pool: c.ref.Name, entry: c.object.Spec.Addresses[i]})
 		}
 	}
 }
 
-func overlapRefusal(c *poolCandidate, kept []*poolCandidate) *refusal {
+func overlapRefusal(c *poolCandidate, taken claims, holders map[string]bool) *refusal {
 	for i, rng := range c.value.Ranges {
-		for _, k := range kept {
-			if j := overlapping(k.value, rng); j >= 0 {
-				return refuse(ReasonOverlappingPool,
-					"CIDR %q in pool %q overlaps with already defined CIDR %q of pool %q, which has assigned addresses or is older: remove or narrow one of the two entries",
-					c.object.Spec.Addresses[i], c.ref.Name, k.object.Spec.Addresses[j], k.ref.Name)
-			}
+		other, overlaps := taken.find(rng)
+		if !overlaps {
+			continue
 		}
+		why := "was there first"
+		if holders[other.pool] && !holders[c.ref.Name] {
+			why = "has assigned addresses"
+		}
+		return refuse(ReasonOverlappingPool,
+			"CIDR %q in pool %q overlaps with already defined CIDR %q: pool %q %s; remove or narrow one of the two entries",
+			c.object.Spec.Addresses[i], c.ref.Name, other.entry, other.pool, why)
 	}
 	return nil
 }
 
-// holds tells whether addresses of the pool are assigned. Where it is known from which
-// pool an address was assigned, no other one holds it.
-func holds(c *poolCandidate, assigned map[netip.Addr]string) bool {
-	for a, pool := range assigned {
-		if c.value != nil && (pool == "" || pool == c.ref.Name) && inRanges(c.value, a) {
-			return true
+// holders are the names of the pools of which Services have addresses. Where it is known
+// from which pool an address was assigned, no other one holds it.
+func holders(pools []*poolCandidate, assigned map[netip.Addr]string) map[string]bool {
+	byName := byName(pools)
+	out := map[string]bool{}
+	for a, name := range assigned {
+		if c, known := byName[name]; known {
+			if inRanges(c.value, a) {
+				out[name] = true
+			}
+			continue
+		}
+		for _, c := range byName {
+			if inRanges(c.value, a) {
+				out[c.ref.Name] = true
+			}
 		}
 	}
-	return false
+	return out
 }
 
 // holdOver keeps a refused pool in effect for the addresses that Services have from it,
 // so that a mistake in an edit takes no address away: the ranges that could be read, less
 // those of other pools, and without new assignments.
-func holdOver(pools []*poolCandidate, assigned map[netip.Addr]string) []*lb.Pool {
+func holdOver(pools []*poolCandidate, assigned map[netip.Addr]string, holding map[string]bool) []*lb.Pool {
 	var taken netipx.IPSetBuilder
 	for _, c := range pools {
 		if c.refusal == nil {
@@ -72,7 +89,7 @@ func holdOver(pools []*poolCandidate, assigned map[netip.Addr]string) []*lb.Pool
 	}
 	var out []*lb.Pool
 	for _, c := range pools {
-		if c.refusal == nil || c.value == nil || !holds(c, assigned) {
+		if c.refusal == nil || !c.inspected || !holding[c.ref.Name] {
 			continue
 		}
 		others, err := taken.IPSet()
@@ -90,19 +107,14 @@ func holdOver(pools []*poolCandidate, assigned map[netip.Addr]string) []*lb.Pool
 			taken.AddRange(r)
 		}
 		c.value.Ranges, c.value.Drain = free, true
-		if len(free) == 0 || !holds(c, assigned) {
-			continue
+		if !holders([]*poolCandidate{c}, assigned)[c.ref.Name] {
+			continue // another pool has what Services got from this one
 		}
 		c.refusal.message += "; addresses that Services have from this pool stay, but no new ones are given"
 		out = append(out, c.value)
 	}
 	slices.SortFunc(out, func(a, b *lb.Pool) int { return strings.Compare(a.Name, b.Name) })
 	return out
-}
-
-// overlapping gives the index of a pool's range that shares an address with r, or -1.
-func overlapping(p *lb.Pool, r netipx.IPRange) int {
-	return slices.IndexFunc(p.Ranges, r.Overlaps)
 }
 
 func inRanges(p *lb.Pool, a netip.Addr) bool {

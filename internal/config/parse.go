@@ -3,7 +3,10 @@ package config
 import (
 	"net/netip"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/lintel-lb/lintel/api/v1beta1"
+	"github.com/lintel-lb/lintel/api/v1beta2"
 	"github.com/lintel-lb/lintel/internal/lb"
 )
 
@@ -12,9 +15,18 @@ type Resources struct {
 	// Namespace is the one that objects must be in; empty means any.
 	Namespace string
 
-	Pools            []*v1beta1.IPAddressPool
-	L2Advertisements []*v1beta1.L2Advertisement
+	Pools             []*v1beta1.IPAddressPool
+	L2Advertisements  []*v1beta1.L2Advertisement
+	BGPAdvertisements []*v1beta1.BGPAdvertisement
+	Peers             []*v1beta2.BGPPeer
+	BFDProfiles       []*v1beta1.BFDProfile
+	Communities       []*v1beta1.Community
 
+	// Secrets are those that peers may refer to; others do no harm.
+	Secrets []*corev1.Secret
+	// Nodes are by name. They tell which peers and advertisements meet on a node; where
+	// none are known, all do.
+	Nodes map[string]*lb.Node
 	// Assigned are the addresses that Services have, each with the name of the pool that
 	// it was assigned from, or "" where that is not known. A pool that has any of them
 	// wins against one that has none.
@@ -38,16 +50,39 @@ func Parse(in Resources) Result {
 	var verdicts []Verdict
 
 	pools := candidates(KindPool, in.Namespace, in.Pools, parsePool)
-	settleOverlaps(pools, in.Assigned)
-	set := newPoolSet(pools, holdOver(pools, in.Assigned))
+	holding := holders(pools, in.Assigned)
+	settleOverlaps(pools, holding)
+	set := newPoolSet(pools, holdOver(pools, in.Assigned, holding))
 	verdicts = collect(verdicts, pools)
 
 	l2 := candidates(KindL2Advertisement, in.Namespace, in.L2Advertisements, l2Parser(set))
 	verdicts = collect(verdicts, l2)
 
+	profiles := candidates(KindBFDProfile, in.Namespace, in.BFDProfiles, parseBFD)
+	verdicts = collect(verdicts, profiles)
+
+	peers := candidates(KindPeer, in.Namespace, in.Peers, peerRules{secrets: in.Secrets, profiles: byName(profiles)}.parse)
+	settlePeers(peers, in.Nodes)
+	verdicts = collect(verdicts, peers)
+
+	aliases := candidates(KindCommunity, in.Namespace, in.Communities, parseAliases)
+	table := settleCommunities(aliases)
+	verdicts = collect(verdicts, aliases)
+
+	rules := bgpRules{pools: set, communities: table, peers: byName(peers), profiles: byName(profiles)}
+	bgp := candidates(KindBGPAdvertisement, in.Namespace, in.BGPAdvertisements, rules.parse)
+	settleLocalPref(bgp, set, in.Nodes)
+	verdicts = collect(verdicts, bgp)
+
 	sortVerdicts(verdicts)
 	return Result{
-		Config:   (&lb.Config{Pools: set.pools(), L2: accepted(l2)}).Index(),
+		Config: (&lb.Config{
+			Pools: set.pools(),
+			L2:    accepted(l2),
+			BGP:   accepted(bgp),
+			Peers: accepted(peers),
+			BFD:   accepted(profiles),
+		}).Index(),
 		Verdicts: verdicts,
 	}
 }

@@ -42,16 +42,18 @@ func parseRanges(p *lb.Pool, entries []string) *refusal {
 		return refuse(ReasonInvalidAddresses, "pool has no prefixes defined: give at least one CIDR or first-last range in spec.addresses")
 	}
 	var first *refusal
+	var taken claims
 	for i, entry := range entries {
 		rng, err := ParseRange(entry)
 		var r *refusal
 		if err != nil {
 			r = refuse(ReasonInvalidAddresses, "spec.addresses[%d]: %v", i, err)
-		} else if j := overlapping(p, rng); j >= 0 {
+		} else if other, overlaps := taken.find(rng); overlaps {
 			r = refuse(ReasonInvalidAddresses,
 				"CIDR %q in pool %q overlaps with already defined CIDR %q: both are in spec.addresses of this pool; remove or narrow one of them",
-				entry, p.Name, p.Ranges[j])
+				entry, p.Name, other.entry)
 		} else {
+			taken = taken.add(claim{IPRange: rng, pool: p.Name, entry: entry})
 			p.Ranges = append(p.Ranges, rng)
 		}
 		if first == nil {

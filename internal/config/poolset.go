@@ -25,7 +25,9 @@ type pool struct {
 func newPoolSet(candidates []*poolCandidate, held []*lb.Pool) poolSet {
 	s := poolSet{exists: map[string]bool{}}
 	for _, c := range candidates {
-		s.exists[c.ref.Name] = true
+		if c.inspected {
+			s.exists[c.ref.Name] = true
+		}
 		switch {
 		case c.refusal == nil:
 			s.inEffect = append(s.inEffect, pool{Pool: c.value, labels: c.object.Labels, entries: c.object.Spec.Addresses})

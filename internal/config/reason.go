@@ -28,7 +28,43 @@ const (
 	ReasonInvalidQuota       Reason = "InvalidQuota"
 )
 
-// Reasons to refuse an L2Advertisement.
+// Reasons to refuse an L2Advertisement or a BGPAdvertisement.
 const (
-	ReasonInvalidWeight Reason = "InvalidWeight"
+	ReasonInvalidWeight            Reason = "InvalidWeight"
+	ReasonInvalidAggregationLength Reason = "InvalidAggregationLength"
+	// ReasonSelectorsWithAggregation is serviceSelectors together with aggregation.
+	ReasonSelectorsWithAggregation Reason = "SelectorsWithAggregation"
+	// ReasonConflictingLocalPref is another advertisement that says something else about
+	// the same routes.
+	ReasonConflictingLocalPref Reason = "ConflictingLocalPref"
+	ReasonInvalidCommunity     Reason = "InvalidCommunity"
+)
+
+// Reasons to refuse a Community.
+const (
+	// ReasonDuplicateCommunity is a name that is defined already.
+	ReasonDuplicateCommunity Reason = "DuplicateCommunity"
+)
+
+// Reasons to refuse a BFDProfile.
+const (
+	ReasonInvalidBFDParameter Reason = "InvalidBFDParameter"
+)
+
+// Reasons to refuse a BGPPeer.
+const (
+	ReasonInvalidASN      Reason = "InvalidASN"
+	ReasonInvalidMultiHop Reason = "InvalidMultiHop"
+	ReasonInvalidAddress  Reason = "InvalidAddress"
+	ReasonInvalidTimers   Reason = "InvalidTimers"
+	ReasonInvalidRouterID Reason = "InvalidRouterID"
+	ReasonInvalidSource   Reason = "InvalidSourceAddress"
+	ReasonInvalidPort     Reason = "InvalidPort"
+	// ReasonTwoPasswords is both a password and a reference to one.
+	ReasonTwoPasswords      Reason = "TwoPasswords"
+	ReasonUnknownSecret     Reason = "UnknownSecret"
+	ReasonInvalidSecret     Reason = "InvalidSecret"
+	ReasonUnknownBFDProfile Reason = "UnknownBFDProfile"
+	// ReasonDuplicatePeer is a second session of a node to the same router.
+	ReasonDuplicatePeer Reason = "DuplicatePeer"
 )

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/lintel-lb/lintel/internal/lb"
 )
 
 // Kind is the kind of an object that users write.
@@ -44,6 +46,9 @@ type Verdict struct {
 	Message string
 	// Warnings are about what is in effect but hardly meant.
 	Warnings []string
+	// Nodes are those that the object is for; empty means all. Selectors that cannot be
+	// read stand for all, too.
+	Nodes lb.Selectors
 }
 
 // Text is the message for the user: that of the refusal, or the warnings.
@@ -83,6 +88,10 @@ type candidate[O object, V any] struct {
 	value    V
 	refusal  *refusal
 	warnings []string
+	// inspected is false for objects that are not read at all.
+	inspected bool
+	// nodes limits whom the object concerns.
+	nodes lb.Selectors
 }
 
 func (c *candidate[O, V]) warn(format string, args ...any) {
@@ -90,7 +99,7 @@ func (c *candidate[O, V]) warn(format string, args ...any) {
 }
 
 func (c *candidate[O, V]) verdict() Verdict {
-	v := Verdict{Object: c.ref, Accepted: c.refusal == nil, Reason: ReasonAccepted, Warnings: c.warnings}
+	v := Verdict{Object: c.ref, Accepted: c.refusal == nil, Reason: ReasonAccepted, Warnings: c.warnings, Nodes: c.nodes}
 	if c.refusal != nil {
 		v.Reason, v.Message = c.refusal.reason, c.refusal.message
 	}

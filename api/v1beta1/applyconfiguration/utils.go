@@ -16,6 +16,32 @@ import (
 func ForKind(kind schema.GroupVersionKind) interface{} {
 	switch kind {
 	// Group=metallb.io, Version=v1beta1
+	case v1beta1.SchemeGroupVersion.WithKind("BFDProfile"):
+		return &apiv1beta1.BFDProfileApplyConfiguration{}
+	case v1beta1.SchemeGroupVersion.WithKind("BFDProfileSpec"):
+		return &apiv1beta1.BFDProfileSpecApplyConfiguration{}
+	case v1beta1.SchemeGroupVersion.WithKind("BFDProfileStatus"):
+		return &apiv1beta1.BFDProfileStatusApplyConfiguration{}
+	case v1beta1.SchemeGroupVersion.WithKind("BGPAdvertisement"):
+		return &apiv1beta1.BGPAdvertisementApplyConfiguration{}
+	case v1beta1.SchemeGroupVersion.WithKind("BGPAdvertisementSpec"):
+		return &apiv1beta1.BGPAdvertisementSpecApplyConfiguration{}
+	case v1beta1.SchemeGroupVersion.WithKind("BGPAdvertisementStatus"):
+		return &apiv1beta1.BGPAdvertisementStatusApplyConfiguration{}
+	case v1beta1.SchemeGroupVersion.WithKind("BGPPeer"):
+		return &apiv1beta1.BGPPeerApplyConfiguration{}
+	case v1beta1.SchemeGroupVersion.WithKind("BGPPeerSpec"):
+		return &apiv1beta1.BGPPeerSpecApplyConfiguration{}
+	case v1beta1.SchemeGroupVersion.WithKind("BGPPeerStatus"):
+		return &apiv1beta1.BGPPeerStatusApplyConfiguration{}
+	case v1beta1.SchemeGroupVersion.WithKind("Community"):
+		return &apiv1beta1.CommunityApplyConfiguration{}
+	case v1beta1.SchemeGroupVersion.WithKind("CommunityAlias"):
+		return &apiv1beta1.CommunityAliasApplyConfiguration{}
+	case v1beta1.SchemeGroupVersion.WithKind("CommunitySpec"):
+		return &apiv1beta1.CommunitySpecApplyConfiguration{}
+	case v1beta1.SchemeGroupVersion.WithKind("CommunityStatus"):
+		return &apiv1beta1.CommunityStatusApplyConfiguration{}
 	case v1beta1.SchemeGroupVersion.WithKind("ConfigurationState"):
 		return &apiv1beta1.ConfigurationStateApplyConfiguration{}
 	case v1beta1.SchemeGroupVersion.WithKind("ConfigurationStateStatus"):
@@ -34,8 +60,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1beta1.L2AdvertisementSpecApplyConfiguration{}
 	case v1beta1.SchemeGroupVersion.WithKind("L2AdvertisementStatus"):
 		return &apiv1beta1.L2AdvertisementStatusApplyConfiguration{}
+	case v1beta1.SchemeGroupVersion.WithKind("MatchExpression"):
+		return &apiv1beta1.MatchExpressionApplyConfiguration{}
 	case v1beta1.SchemeGroupVersion.WithKind("NamespaceQuota"):
 		return &apiv1beta1.NamespaceQuotaApplyConfiguration{}
+	case v1beta1.SchemeGroupVersion.WithKind("NodeSelector"):
+		return &apiv1beta1.NodeSelectorApplyConfiguration{}
 	case v1beta1.SchemeGroupVersion.WithKind("PoolQuota"):
 		return &apiv1beta1.PoolQuotaApplyConfiguration{}
 	case v1beta1.SchemeGroupVersion.WithKind("PreferredNodeSelector"):
@@ -48,6 +78,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1beta1.RetainedAddressApplyConfiguration{}
 	case v1beta1.SchemeGroupVersion.WithKind("ServiceAllocation"):
 		return &apiv1beta1.ServiceAllocationApplyConfiguration{}
+	case v1beta1.SchemeGroupVersion.WithKind("ServiceBGPStatus"):
+		return &apiv1beta1.ServiceBGPStatusApplyConfiguration{}
+	case v1beta1.SchemeGroupVersion.WithKind("ServiceBGPStatusValue"):
+		return &apiv1beta1.ServiceBGPStatusValueApplyConfiguration{}
 	case v1beta1.SchemeGroupVersion.WithKind("ServiceL2Status"):
 		return &apiv1beta1.ServiceL2StatusApplyConfiguration{}
 	case v1beta1.SchemeGroupVersion.WithKind("ServiceL2StatusValue"):

@@ -23,6 +23,256 @@ func Parser() *typed.Parser {
 var parserOnce sync.Once
 var parser *typed.Parser
 var schemaYAML = typed.YAMLObject(`types:
+- name: com.github.lintel-lb.lintel.api.v1beta1.BFDProfile
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.lintel-lb.lintel.api.v1beta1.BFDProfileSpec
+    - name: status
+      type:
+        namedType: com.github.lintel-lb.lintel.api.v1beta1.BFDProfileStatus
+- name: com.github.lintel-lb.lintel.api.v1beta1.BFDProfileSpec
+  map:
+    fields:
+    - name: detectMultiplier
+      type:
+        scalar: numeric
+    - name: echoInterval
+      type:
+        scalar: numeric
+    - name: echoMode
+      type:
+        scalar: boolean
+    - name: minimumTtl
+      type:
+        scalar: numeric
+    - name: passiveMode
+      type:
+        scalar: boolean
+    - name: receiveInterval
+      type:
+        scalar: numeric
+    - name: transmitInterval
+      type:
+        scalar: numeric
+- name: com.github.lintel-lb.lintel.api.v1beta1.BFDProfileStatus
+  map:
+    fields:
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+- name: com.github.lintel-lb.lintel.api.v1beta1.BGPAdvertisement
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.lintel-lb.lintel.api.v1beta1.BGPAdvertisementSpec
+    - name: status
+      type:
+        namedType: com.github.lintel-lb.lintel.api.v1beta1.BGPAdvertisementStatus
+- name: com.github.lintel-lb.lintel.api.v1beta1.BGPAdvertisementSpec
+  map:
+    fields:
+    - name: aggregationLength
+      type:
+        scalar: numeric
+      default: 32
+    - name: aggregationLengthV6
+      type:
+        scalar: numeric
+      default: 128
+    - name: communities
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: ipAddressPoolSelectors
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+          elementRelationship: atomic
+    - name: ipAddressPools
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: localPref
+      type:
+        scalar: numeric
+    - name: nodeSelectors
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+          elementRelationship: atomic
+    - name: peers
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: serviceSelectors
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+          elementRelationship: atomic
+- name: com.github.lintel-lb.lintel.api.v1beta1.BGPAdvertisementStatus
+  map:
+    fields:
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+- name: com.github.lintel-lb.lintel.api.v1beta1.BGPPeer
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.lintel-lb.lintel.api.v1beta1.BGPPeerSpec
+    - name: status
+      type:
+        namedType: com.github.lintel-lb.lintel.api.v1beta1.BGPPeerStatus
+- name: com.github.lintel-lb.lintel.api.v1beta1.BGPPeerSpec
+  map:
+    fields:
+    - name: bfdProfile
+      type:
+        scalar: string
+    - name: ebgpMultiHop
+      type:
+        scalar: boolean
+    - name: holdTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: keepaliveTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: myASN
+      type:
+        scalar: numeric
+    - name: nodeSelectors
+      type:
+        list:
+          elementType:
+            namedType: com.github.lintel-lb.lintel.api.v1beta1.NodeSelector
+          elementRelationship: atomic
+    - name: password
+      type:
+        scalar: string
+    - name: peerASN
+      type:
+        scalar: numeric
+    - name: peerAddress
+      type:
+        scalar: string
+    - name: peerPort
+      type:
+        scalar: numeric
+    - name: routerID
+      type:
+        scalar: string
+    - name: sourceAddress
+      type:
+        scalar: string
+- name: com.github.lintel-lb.lintel.api.v1beta1.BGPPeerStatus
+  map:
+    fields:
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+- name: com.github.lintel-lb.lintel.api.v1beta1.Community
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.lintel-lb.lintel.api.v1beta1.CommunitySpec
+    - name: status
+      type:
+        namedType: com.github.lintel-lb.lintel.api.v1beta1.CommunityStatus
+- name: com.github.lintel-lb.lintel.api.v1beta1.CommunityAlias
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: value
+      type:
+        scalar: string
+- name: com.github.lintel-lb.lintel.api.v1beta1.CommunitySpec
+  map:
+    fields:
+    - name: communities
+      type:
+        list:
+          elementType:
+            namedType: com.github.lintel-lb.lintel.api.v1beta1.CommunityAlias
+          elementRelationship: atomic
+- name: com.github.lintel-lb.lintel.api.v1beta1.CommunityStatus
+  map:
+    fields:
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
 - name: com.github.lintel-lb.lintel.api.v1beta1.ConfigurationResult
   scalar: string
 - name: com.github.lintel-lb.lintel.api.v1beta1.ConfigurationState
@@ -223,6 +473,21 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+- name: com.github.lintel-lb.lintel.api.v1beta1.MatchExpression
+  map:
+    fields:
+    - name: key
+      type:
+        scalar: string
+    - name: operator
+      type:
+        scalar: string
+    - name: values
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
 - name: com.github.lintel-lb.lintel.api.v1beta1.NamespaceQuota
   map:
     fields:
@@ -232,6 +497,20 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: namespace
       type:
         scalar: string
+- name: com.github.lintel-lb.lintel.api.v1beta1.NodeSelector
+  map:
+    fields:
+    - name: matchExpressions
+      type:
+        list:
+          elementType:
+            namedType: com.github.lintel-lb.lintel.api.v1beta1.MatchExpression
+          elementRelationship: atomic
+    - name: matchLabels
+      type:
+        map:
+          elementType:
+            scalar: string
 - name: com.github.lintel-lb.lintel.api.v1beta1.PoolQuota
   map:
     fields:
@@ -324,6 +603,54 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
           elementRelationship: atomic
+- name: com.github.lintel-lb.lintel.api.v1beta1.ServiceBGPStatus
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.lintel-lb.lintel.api.v1beta1.ServiceBGPStatusSpec
+    - name: status
+      type:
+        namedType: com.github.lintel-lb.lintel.api.v1beta1.ServiceBGPStatusValue
+- name: com.github.lintel-lb.lintel.api.v1beta1.ServiceBGPStatusSpec
+  map:
+    elementType:
+      scalar: untyped
+      list:
+        elementType:
+          namedType: __untyped_atomic_
+        elementRelationship: atomic
+      map:
+        elementType:
+          namedType: __untyped_deduced_
+        elementRelationship: separable
+- name: com.github.lintel-lb.lintel.api.v1beta1.ServiceBGPStatusValue
+  map:
+    fields:
+    - name: node
+      type:
+        scalar: string
+    - name: peers
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: serviceName
+      type:
+        scalar: string
+    - name: serviceNamespace
+      type:
+        scalar: string
 - name: com.github.lintel-lb.lintel.api.v1beta1.ServiceL2Status
   map:
     fields:

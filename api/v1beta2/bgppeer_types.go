@@ -1,0 +1,179 @@
+package v1beta2
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// DynamicASNMode accepts a kind of remote AS in place of a number.
+//
+// +kubebuilder:validation:Enum=internal;external
+type DynamicASNMode string
+
+// The dynamic ASN modes.
+const (
+	InternalASN DynamicASNMode = "internal"
+	ExternalASN DynamicASNMode = "external"
+)
+
+// BGPPeerSpec says how to reach a router and what to agree on with it.
+//
+// +kubebuilder:validation:XValidation:rule="(has(self.peerASN) && self.peerASN != 0) || (has(self.dynamicASN) && self.dynamicASN != ”)",message="missing peer ASN and dynamicASN: set peerASN or dynamicASN"
+// +kubebuilder:validation:XValidation:rule="!(has(self.peerASN) && self.peerASN != 0 && has(self.dynamicASN) && self.dynamicASN != ”)",message="both peer ASN and dynamicASN specified: set only one of peerASN and dynamicASN"
+// +kubebuilder:validation:XValidation:rule="(has(self.peerAddress) && self.peerAddress != ”) || (has(self.interface) && self.interface != ”)",message="peer has no Address or Interface specified: set peerAddress or interface"
+// +kubebuilder:validation:XValidation:rule="!(has(self.peerAddress) && self.peerAddress != ” && has(self.interface) && self.interface != ”)",message="peer has both Address and Interface specified: set only one of peerAddress and interface"
+// +kubebuilder:validation:XValidation:rule="!(has(self.password) && self.password != ” && has(self.passwordSecret) && has(self.passwordSecret.name) && self.passwordSecret.name != ”)",message="can not have both password and secret ref set in peer config: set only one of password and passwordSecret"
+// +kubebuilder:validation:XValidation:rule="!has(self.holdTime) || !has(self.keepaliveTime) || duration(self.keepaliveTime) <= duration(self.holdTime)",message="invalid keepaliveTime, must be lower than holdTime"
+// +kubebuilder:validation:XValidation:rule="!(has(self.peerASN) && self.peerASN == self.myASN && has(self.ebgpMultiHop) && self.ebgpMultiHop)",message="invalid ebgp-multihop parameter set for an ibgp peer: leave out ebgpMultiHop where peerASN equals myASN"
+type BGPPeerSpec struct {
+	// MyASN is the AS number of the cluster's side of the session.
+	// +kubebuilder:validation:Format=int64
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=4294967295
+	// +kubebuilder:validation:XValidation:rule="self != 0",message="missing local ASN: set myASN to a number from 1 to 4294967295"
+	MyASN uint32 `json:"myASN"`
+
+	// ASN is the AS number of the router. Exactly one of this and dynamicASN is set.
+	// +optional
+	// +kubebuilder:validation:Format=int64
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=4294967295
+	ASN uint32 `json:"peerASN,omitempty"`
+
+	// DynamicASN accepts any router of the same AS (internal), or any of another AS
+	// (external), in place of a given AS number.
+	// +optional
+	DynamicASN DynamicASNMode `json:"dynamicASN,omitempty"`
+
+	// LocalASN is told to this router in place of myASN, which does not appear in routes
+	// then.
+	// +optional
+	// +kubebuilder:validation:Format=int64
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=4294967295
+	LocalASN uint32 `json:"localASN,omitempty"`
+
+	// Address of the router. Exactly one of this and interface is set.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self) || (self.contains(':') && self.lowerAscii().contains('ffff:'))",message="invalid BGPPeer address: peerAddress must be an IPv4 or IPv6 address"
+	Address string `json:"peerAddress,omitempty"`
+
+	// Interface on which the router is found without an address being given (unnumbered).
+	// +optional
+	Interface string `json:"interface,omitempty"`
+
+	// SrcAddress is the node's address to open the session from.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self) || (self.contains(':') && self.lowerAscii().contains('ffff:'))",message="invalid source IP: sourceAddress must be an IPv4 or IPv6 address"
+	SrcAddress string `json:"sourceAddress,omitempty"`
+
+	// Port is the TCP port of the router.
+	// +optional
+	// +kubebuilder:default:=179
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=16384
+	Port int32 `json:"peerPort,omitempty"`
+
+	// HoldTime after which a silent router counts as dead (RFC 4271, section 4.2): 0, which
+	// turns the timer off, or 3s and more. Unset means 90s.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self).getSeconds() == 0 || duration(self).getSeconds() >= 3",message="invalid hold time: must be 0 or >=3s"
+	HoldTime *metav1.Duration `json:"holdTime,omitempty"`
+
+	// KeepaliveTime is the interval of KEEPALIVE messages. Unset means a third of the hold
+	// time.
+	// +optional
+	KeepaliveTime *metav1.Duration `json:"keepaliveTime,omitempty"`
+
+	// ConnectTime is the time between attempts to open the session, in whole seconds.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self).getSeconds() >= 1 && duration(self).getSeconds() <= 65535",message="connect time should be between 1 seconds to 65535"
+	// +kubebuilder:validation:XValidation:rule="duration(self).getMilliseconds() % 1000 == 0",message="connect time should contain a whole number of seconds"
+	ConnectTime *metav1.Duration `json:"connectTime,omitempty"`
+
+	// RouterID is the BGP identifier, written as an IPv4 address. Unset means one that is
+	// derived from the node.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self) || (self.contains(':') && self.lowerAscii().contains('ffff:'))",message="invalid router ID: routerID must be written as an IPv4 address"
+	RouterID string `json:"routerID,omitempty"`
+
+	// NodeSelectors limits the nodes that open a session. A node is selected when any item
+	// matches. Unset means all nodes.
+	// +optional
+	NodeSelectors []metav1.LabelSelector `json:"nodeSelectors,omitempty"`
+
+	// Password is the key of TCP MD5 signatures (RFC 2385). At most one of this and
+	// passwordSecret is set.
+	// +optional
+	Password string `json:"password,omitempty"`
+
+	// PasswordSecret names a Secret of type kubernetes.io/basic-auth, in the namespace of
+	// the load balancer, whose key "password" holds the password.
+	// +optional
+	// +kubebuilder:default:={}
+	PasswordSecret corev1.SecretReference `json:"passwordSecret,omitempty,omitzero"`
+
+	// BFDProfile names the BFDProfile of a BFD session that watches the router. Unset means
+	// no BFD.
+	// +optional
+	BFDProfile string `json:"bfdProfile,omitempty"`
+
+	// EnableGracefulRestart keeps routes in use while the speaker restarts (RFC 4724).
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="EnableGracefulRestart cannot be changed after creation"
+	EnableGracefulRestart *bool `json:"enableGracefulRestart,omitempty"`
+
+	// EBGPMultiHop allows a router of another AS that is not on a network of the node.
+	// +optional
+	EBGPMultiHop bool `json:"ebgpMultiHop,omitempty"`
+
+	// VRFName is the Linux VRF device that the session goes through.
+	// +optional
+	VRFName string `json:"vrf,omitempty"`
+
+	// DisableMP has no effect. Deprecated: what it asked for is the default.
+	// +optional
+	// +kubebuilder:default:=false
+	DisableMP bool `json:"disableMP,omitempty"`
+
+	// DualStackAddressFamily sends routes of both address families over the session.
+	// +optional
+	// +kubebuilder:default:=false
+	DualStackAddressFamily bool `json:"dualStackAddressFamily,omitempty"`
+}
+
+// BGPPeerStatus is what the controller tells about a peer.
+type BGPPeerStatus struct {
+	// Conditions tell whether the object is in effect. (extension)
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// BGPPeer is a router that the nodes open BGP sessions to.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Namespaced
+// +kubebuilder:storageversion
+// +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.spec.peerAddress`
+// +kubebuilder:printcolumn:name="ASN",type=string,JSONPath=`.spec.peerASN`
+// +kubebuilder:printcolumn:name="BFD Profile",type=string,JSONPath=`.spec.bfdProfile`
+// +kubebuilder:printcolumn:name="Multi Hops",type=string,JSONPath=`.spec.ebgpMultiHop`
+type BGPPeer struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   BGPPeerSpec   `json:"spec,omitempty"`
+	Status BGPPeerStatus `json:"status,omitempty,omitzero"`
+}
+
+// BGPPeerList is a list of BGPPeer.
+//
+// +kubebuilder:object:root=true
+type BGPPeerList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []BGPPeer `json:"items"`
+}
