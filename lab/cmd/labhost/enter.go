@@ -69,14 +69,6 @@ func setns(path string, kind int) error {
 // a disk, the host has its own /run, gone with its last process as on a machine
 // that is switched off, and its own /var/lib and /var/log, which stay.
 func (h host) mounts() error {
-	var keep int
-	if h.keep != "" {
-		var err error
-		if keep, err = unix.Open(h.keep, unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
-			return fmt.Errorf("open %s: %w", h.keep, err)
-		}
-		defer unix.Close(keep)
-	}
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("unshare: %w", err)
 	}
@@ -85,6 +77,23 @@ func (h host) mounts() error {
 	}
 	if err := dropNamespaces(); err != nil {
 		return err
+	}
+	// Sources are opened before any of them is hidden, and in the namespace
+	// that they are mounted in: the kernel takes no others.
+	var binds []bind
+	if h.disk != "" {
+		binds = []bind{{filepath.Join(h.disk, "lib"), "/var/lib", 0}, {filepath.Join(h.disk, "log"), "/var/log", 0}}
+		if h.keep != "" {
+			binds = append(binds, bind{h.keep, h.keep, 0})
+		}
+	}
+	for i, b := range binds {
+		fd, err := unix.Open(b.source, unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("open %s: %w", b.source, err)
+		}
+		defer unix.Close(fd)
+		binds[i].fd = fd
 	}
 	if err := mount("sysfs", "/sys", "sysfs", 0); err != nil {
 		return err
@@ -95,21 +104,24 @@ func (h host) mounts() error {
 	if h.disk == "" {
 		return nil
 	}
-	for source, target := range map[string]string{"lib": "/var/lib", "log": "/var/log"} {
-		if err := mount(filepath.Join(h.disk, source), target, "", unix.MS_BIND); err != nil {
-			return err
-		}
-	}
 	if err := mount("run", "/run", "tmpfs", 0); err != nil {
 		return err
 	}
-	if h.keep == "" {
-		return nil
+	for _, b := range binds {
+		if err := os.MkdirAll(b.target, 0o755); err != nil {
+			return err
+		}
+		if err := mount(fmt.Sprintf("/proc/self/fd/%d", b.fd), b.target, "", unix.MS_BIND); err != nil {
+			return err
+		}
 	}
-	if err := os.MkdirAll(h.keep, 0o755); err != nil {
-		return err
-	}
-	return mount(fmt.Sprintf("/proc/self/fd/%d", keep), h.keep, "", unix.MS_BIND)
+	return nil
+}
+
+// bind makes a directory appear at another path as well.
+type bind struct {
+	source, target string
+	fd             int
 }
 
 // dropNamespaces lets go of the copies of other hosts' namespaces, which would

@@ -152,3 +152,12 @@ func (m Machine) Tail(name string, lines int) string {
 	all := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
+
+// Path is where this process finds a file that a daemon knows by path.
+func (m Machine) Path(daemon, path string) (string, error) {
+	d, alive := m.daemon(daemon)
+	if !alive {
+		return "", fmt.Errorf("machine: %s of %s does not run", daemon, m.Namespace)
+	}
+	return filepath.Join("/proc", fmt.Sprint(d.pid), "root", path), nil
+}

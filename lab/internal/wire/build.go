@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -48,6 +49,35 @@ func AddHost(p topology.Plan, h topology.Host) error {
 		}
 	}
 	return addRoutes(namespace, p.Routes(h))
+}
+
+// RemoveHost unplugs a host's cables and removes its namespace. What runs in it
+// must have been ended before.
+func RemoveHost(p topology.Plan, h topology.Host) error {
+	// A namespace ends some time after its name has gone, and its cables with
+	// it: the ports must be free before that.
+	err := with(p.Namespace("sw"), func(nl *netlink.Handle) error {
+		for _, port := range h.Ports {
+			link, err := nl.LinkByName(port.Remote)
+			if errors.As(err, new(netlink.LinkNotFoundError)) {
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("wire: port %s of the switch: %w", port.Remote, err)
+			}
+			if err := nl.LinkDel(link); err != nil {
+				return fmt.Errorf("wire: remove port %s of the switch: %w", port.Remote, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := Unblackhole(p, h); err != nil {
+		return err
+	}
+	return netns.Delete(p.Namespace(h.Name))
 }
 
 // sysctls of a host. The plan gives no address twice, so duplicate address

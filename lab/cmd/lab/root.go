@@ -1,0 +1,31 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/lintel-lb/lintel/lab"
+)
+
+// nameEnv names the lab where --name does not.
+const nameEnv = "LINTEL_LAB"
+
+func root() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:           "lab",
+		Short:         "A real Kubernetes in network namespaces on this machine",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	cmd.PersistentFlags().StringVar(&name, "name", defaultName(), "the lab's name; also $"+nameEnv)
+	open := func() (*lab.Lab, error) { return lab.Open(name) }
+	cmd.AddCommand(
+		setupCommand(), upCommand(&name), downCommand(open), statusCommand(open),
+		kubectlCommand(open), execCommand(open), shellCommand(open), loadCommand(open), captureCommand(open),
+	)
+	cmd.AddCommand(faultCommands(open)...)
+	return cmd
+}
+
+// opener finds the lab that the command line names.
+type opener func() (*lab.Lab, error)

@@ -1,0 +1,3 @@
+package lab
+
+func (l *Lab) routerDirs() []string { return nil }
