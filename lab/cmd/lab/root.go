@@ -12,10 +12,12 @@ const nameEnv = "LINTEL_LAB"
 func root() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
-		Use:           "lab",
-		Short:         "A real Kubernetes in network namespaces on this machine",
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Use:   "lab",
+		Short: "A real Kubernetes in network namespaces on this machine",
+		// Flags of kubectl are not for us, those before its name are.
+		TraverseChildren: true,
+		SilenceUsage:     true,
+		SilenceErrors:    true,
 	}
 	cmd.PersistentFlags().StringVar(&name, "name", defaultName(), "the lab's name; also $"+nameEnv)
 	open := func() (*lab.Lab, error) { return lab.Open(name) }

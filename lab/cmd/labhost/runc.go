@@ -15,14 +15,25 @@ const runcName = "runc-without-controllers"
 // runc becomes runc, for kernels whose control group controllers are not to be
 // had in version 2 and for labs that may not lower an OOM score. What asks for
 // either is taken out of the container's configuration first, and an update of
-// limits does nothing, successfully.
+// limits does nothing, successfully. The container's control group is put
+// beside the one that the caller is in, so that it belongs to the host.
 func runc(args []string) error {
 	command, options := parseRunc(args)
 	if command == "update" {
 		return nil
 	}
 	if bundle := options["bundle"]; bundle != "" {
-		if err := edit(filepath.Join(bundle, "config.json"), withoutLimits); err != nil {
+		table, err := os.ReadFile("/proc/self/cgroup")
+		if err != nil {
+			return err
+		}
+		own, err := cgroup2(string(table))
+		if err != nil {
+			return err
+		}
+		group := filepath.Join(filepath.Dir(own), "pods", filepath.Base(bundle))
+		change := func(spec object) error { return withoutLimits(spec, group) }
+		if err := edit(filepath.Join(bundle, "config.json"), change); err != nil {
 			return err
 		}
 	}
@@ -83,10 +94,25 @@ func edit(path string, change func(object) error) error {
 	return os.WriteFile(path, data, 0o644)
 }
 
-func withoutLimits(spec object) error {
+func withoutLimits(spec object, group string) error {
 	return errors.Join(
-		within(spec, "linux", func(o object) error { delete(o, "resources"); return nil }),
+		within(spec, "linux", func(o object) error {
+			delete(o, "resources")
+			path, err := json.Marshal(group)
+			o["cgroupsPath"] = path
+			return err
+		}),
 		within(spec, "process", withoutScore))
+}
+
+// cgroup2 returns the version 2 group out of /proc/self/cgroup.
+func cgroup2(table string) (string, error) {
+	for line := range strings.Lines(table) {
+		if path, ok := strings.CutPrefix(line, "0::"); ok {
+			return strings.TrimSuffix(path, "\n"), nil
+		}
+	}
+	return "", errors.New("this process is in no control group of version 2")
 }
 
 func withoutScore(process object) error {
