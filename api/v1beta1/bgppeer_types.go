@@ -8,7 +8,7 @@ import (
 // fields that v1beta2 shares with this version.
 //
 // +kubebuilder:validation:XValidation:rule="self.peerASN != 0",message="missing peer ASN and dynamicASN: set peerASN"
-// +kubebuilder:validation:XValidation:rule="self.peerAddress != ”",message="peer has no Address or Interface specified: set peerAddress"
+// +kubebuilder:validation:XValidation:rule="size(self.peerAddress) > 0",message="peer has no Address or Interface specified: set peerAddress"
 // +kubebuilder:validation:XValidation:rule="!has(self.holdTime) || !has(self.keepaliveTime) || duration(self.keepaliveTime) <= duration(self.holdTime)",message="invalid keepaliveTime, must be lower than holdTime"
 // +kubebuilder:validation:XValidation:rule="!(self.peerASN == self.myASN && has(self.ebgpMultiHop) && self.ebgpMultiHop)",message="invalid ebgp-multihop parameter set for an ibgp peer: leave out ebgpMultiHop where peerASN equals myASN"
 type BGPPeerSpec struct {
@@ -26,12 +26,12 @@ type BGPPeerSpec struct {
 	ASN uint32 `json:"peerASN"`
 
 	// Address of the router.
-	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self) || (self.contains(':') && self.lowerAscii().contains('ffff:'))",message="invalid BGPPeer address: peerAddress must be an IPv4 or IPv6 address"
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || isIP(self) || (self.contains(':') && self.lowerAscii().contains('ffff:'))",message="invalid BGPPeer address: peerAddress must be an IPv4 or IPv6 address"
 	Address string `json:"peerAddress"`
 
 	// SrcAddress is the node's address to open the session from.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self) || (self.contains(':') && self.lowerAscii().contains('ffff:'))",message="invalid source IP: sourceAddress must be an IPv4 or IPv6 address"
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || isIP(self) || (self.contains(':') && self.lowerAscii().contains('ffff:'))",message="invalid source IP: sourceAddress must be an IPv4 or IPv6 address"
 	SrcAddress string `json:"sourceAddress,omitempty"`
 
 	// Port is the TCP port of the router. 0 and unset mean 179.
@@ -54,7 +54,7 @@ type BGPPeerSpec struct {
 	// RouterID is the BGP identifier, written as an IPv4 address. Unset means one that is
 	// derived from the node.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self) || (self.contains(':') && self.lowerAscii().contains('ffff:'))",message="invalid router ID: routerID must be written as an IPv4 address"
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || isIP(self) || (self.contains(':') && self.lowerAscii().contains('ffff:'))",message="invalid router ID: routerID must be written as an IPv4 address"
 	RouterID string `json:"routerID,omitempty"`
 
 	// NodeSelectors limits the nodes that open a session. A node is selected when any item

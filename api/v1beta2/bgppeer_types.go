@@ -18,11 +18,11 @@ const (
 
 // BGPPeerSpec says how to reach a router and what to agree on with it.
 //
-// +kubebuilder:validation:XValidation:rule="(has(self.peerASN) && self.peerASN != 0) || (has(self.dynamicASN) && self.dynamicASN != ”)",message="missing peer ASN and dynamicASN: set peerASN or dynamicASN"
-// +kubebuilder:validation:XValidation:rule="!(has(self.peerASN) && self.peerASN != 0 && has(self.dynamicASN) && self.dynamicASN != ”)",message="both peer ASN and dynamicASN specified: set only one of peerASN and dynamicASN"
-// +kubebuilder:validation:XValidation:rule="(has(self.peerAddress) && self.peerAddress != ”) || (has(self.interface) && self.interface != ”)",message="peer has no Address or Interface specified: set peerAddress or interface"
-// +kubebuilder:validation:XValidation:rule="!(has(self.peerAddress) && self.peerAddress != ” && has(self.interface) && self.interface != ”)",message="peer has both Address and Interface specified: set only one of peerAddress and interface"
-// +kubebuilder:validation:XValidation:rule="!(has(self.password) && self.password != ” && has(self.passwordSecret) && has(self.passwordSecret.name) && self.passwordSecret.name != ”)",message="can not have both password and secret ref set in peer config: set only one of password and passwordSecret"
+// +kubebuilder:validation:XValidation:rule="(has(self.peerASN) && self.peerASN != 0) || (has(self.dynamicASN) && size(self.dynamicASN) > 0)",message="missing peer ASN and dynamicASN: set peerASN or dynamicASN"
+// +kubebuilder:validation:XValidation:rule="!(has(self.peerASN) && self.peerASN != 0 && has(self.dynamicASN) && size(self.dynamicASN) > 0)",message="both peer ASN and dynamicASN specified: set only one of peerASN and dynamicASN"
+// +kubebuilder:validation:XValidation:rule="(has(self.peerAddress) && size(self.peerAddress) > 0) || (has(self.interface) && size(self.interface) > 0)",message="peer has no Address or Interface specified: set peerAddress or interface"
+// +kubebuilder:validation:XValidation:rule="!(has(self.peerAddress) && size(self.peerAddress) > 0 && has(self.interface) && size(self.interface) > 0)",message="peer has both Address and Interface specified: set only one of peerAddress and interface"
+// +kubebuilder:validation:XValidation:rule="!(has(self.password) && size(self.password) > 0 && has(self.passwordSecret) && has(self.passwordSecret.name) && size(self.passwordSecret.name) > 0)",message="can not have both password and secret ref set in peer config: set only one of password and passwordSecret"
 // +kubebuilder:validation:XValidation:rule="!has(self.holdTime) || !has(self.keepaliveTime) || duration(self.keepaliveTime) <= duration(self.holdTime)",message="invalid keepaliveTime, must be lower than holdTime"
 // +kubebuilder:validation:XValidation:rule="!(has(self.peerASN) && self.peerASN == self.myASN && has(self.ebgpMultiHop) && self.ebgpMultiHop)",message="invalid ebgp-multihop parameter set for an ibgp peer: leave out ebgpMultiHop where peerASN equals myASN"
 type BGPPeerSpec struct {
@@ -55,7 +55,7 @@ type BGPPeerSpec struct {
 
 	// Address of the router. Exactly one of this and interface is set.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self) || (self.contains(':') && self.lowerAscii().contains('ffff:'))",message="invalid BGPPeer address: peerAddress must be an IPv4 or IPv6 address"
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || isIP(self) || (self.contains(':') && self.lowerAscii().contains('ffff:'))",message="invalid BGPPeer address: peerAddress must be an IPv4 or IPv6 address"
 	Address string `json:"peerAddress,omitempty"`
 
 	// Interface on which the router is found without an address being given (unnumbered).
@@ -64,7 +64,7 @@ type BGPPeerSpec struct {
 
 	// SrcAddress is the node's address to open the session from.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self) || (self.contains(':') && self.lowerAscii().contains('ffff:'))",message="invalid source IP: sourceAddress must be an IPv4 or IPv6 address"
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || isIP(self) || (self.contains(':') && self.lowerAscii().contains('ffff:'))",message="invalid source IP: sourceAddress must be an IPv4 or IPv6 address"
 	SrcAddress string `json:"sourceAddress,omitempty"`
 
 	// Port is the TCP port of the router.
@@ -94,7 +94,7 @@ type BGPPeerSpec struct {
 	// RouterID is the BGP identifier, written as an IPv4 address. Unset means one that is
 	// derived from the node.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self) || (self.contains(':') && self.lowerAscii().contains('ffff:'))",message="invalid router ID: routerID must be written as an IPv4 address"
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || isIP(self) || (self.contains(':') && self.lowerAscii().contains('ffff:'))",message="invalid router ID: routerID must be written as an IPv4 address"
 	RouterID string `json:"routerID,omitempty"`
 
 	// NodeSelectors limits the nodes that open a session. A node is selected when any item

@@ -54,19 +54,17 @@ func overlapRefusal(c *poolCandidate, taken claims, holders map[string]bool) *re
 	return nil
 }
 
-// holders are the names of the pools of which Services have addresses. Where it is known
-// from which pool an address was assigned, no other one holds it.
-func holders(pools []*poolCandidate, assigned map[netip.Addr]string) map[string]bool {
-	byName := byName(pools)
+// holders are the names of the pools of which Services have addresses.
+func holders(pools map[string]*poolCandidate, assigned map[netip.Addr]string) map[string]bool {
 	out := map[string]bool{}
 	for a, name := range assigned {
-		if c, known := byName[name]; known {
+		if c, known := pools[name]; known {
 			if inRanges(c.value, a) {
 				out[name] = true
 			}
 			continue
 		}
-		for _, c := range byName {
+		for _, c := range pools {
 			if inRanges(c.value, a) {
 				out[c.ref.Name] = true
 			}
@@ -79,6 +77,7 @@ func holders(pools []*poolCandidate, assigned map[netip.Addr]string) map[string]
 // so that a mistake in an edit takes no address away: the ranges that could be read, less
 // those of other pools, and without new assignments.
 func holdOver(pools []*poolCandidate, assigned map[netip.Addr]string, holding map[string]bool) []*lb.Pool {
+	known := byName(pools)
 	var taken netipx.IPSetBuilder
 	for _, c := range pools {
 		if c.refusal == nil {
@@ -104,14 +103,16 @@ func holdOver(pools []*poolCandidate, assigned map[netip.Addr]string, holding ma
 			if set, err := b.IPSet(); err == nil {
 				free = append(free, set.Ranges()...)
 			}
-			taken.AddRange(r)
 		}
 		c.value.Ranges, c.value.Drain = free, true
-		if !holders([]*poolCandidate{c}, assigned)[c.ref.Name] {
+		if !holders(known, assigned)[c.ref.Name] {
 			continue // another pool has what Services got from this one
 		}
 		c.refusal.message += "; addresses that Services have from this pool stay, but no new ones are given"
 		out = append(out, c.value)
+		for _, r := range free {
+			taken.AddRange(r)
+		}
 	}
 	slices.SortFunc(out, func(a, b *lb.Pool) int { return strings.Compare(a.Name, b.Name) })
 	return out
