@@ -36,7 +36,7 @@ func (s macSet) has(m links.MAC) bool {
 // is used from its start; with room for arpLen bytes nothing is allocated.
 func answerARP(self station, own macSet, t *table, frame, out []byte) (o outcome) {
 	f, ok := parseARP(frame)
-	if !ok || (f.dst != links.Broadcast && f.dst != self.mac) || own.has(f.senderMAC) {
+	if !ok || (f.dst != links.Broadcast() && f.dst != self.mac) || own.has(f.senderMAC) {
 		return o
 	}
 	if e := t.v4[f.senderIP]; e != nil {

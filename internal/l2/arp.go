@@ -56,7 +56,7 @@ func parseARP(b []byte) (f arpFrame, ok bool) {
 }
 
 // append encodes the frame at the end of b.
-func (f *arpFrame) append(b []byte) []byte {
+func (f arpFrame) append(b []byte) []byte {
 	b = append(b, f.dst[:]...)
 	b = append(b, f.src[:]...)
 	b = binary.BigEndian.AppendUint16(b, etherTypeARP)
@@ -73,8 +73,8 @@ func (f *arpFrame) append(b []byte) []byte {
 // only replies, so both forms are sent.
 func arpAnnouncement(op uint16, self links.MAC, ip [4]byte) arpFrame {
 	f := arpFrame{
-		dst: links.Broadcast, src: self, op: op,
-		senderMAC: self, senderIP: ip, targetMAC: links.Broadcast, targetIP: ip,
+		dst: links.Broadcast(), src: self, op: op,
+		senderMAC: self, senderIP: ip, targetMAC: links.Broadcast(), targetIP: ip,
 	}
 	return f
 }
@@ -82,5 +82,5 @@ func arpAnnouncement(op uint16, self links.MAC, ip [4]byte) arpFrame {
 // arpProbe asks whether anyone has the address, without teaching anyone anything
 // (RFC 5227 section 2.1.1).
 func arpProbe(self links.MAC, ip [4]byte) arpFrame {
-	return arpFrame{dst: links.Broadcast, src: self, op: arpRequest, senderMAC: self, targetIP: ip}
+	return arpFrame{dst: links.Broadcast(), src: self, op: arpRequest, senderMAC: self, targetIP: ip}
 }

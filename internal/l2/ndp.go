@@ -99,7 +99,7 @@ func (f *ndFrame) parseOptions(b []byte) bool {
 }
 
 // append encodes the frame at the end of b. The option is left out if f.link is zero.
-func (f *ndFrame) append(b []byte) []byte {
+func (f ndFrame) append(b []byte) []byte {
 	start := len(b)
 	payload := ndMinLen - icmpStart
 	if f.link != (links.MAC{}) {

@@ -7,7 +7,7 @@ import "net"
 type MAC [6]byte
 
 // Broadcast is the Ethernet broadcast address.
-var Broadcast = MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+func Broadcast() MAC { return MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff} }
 
 // MACFrom converts a hardware address. An address that has not six bytes gives zero.
 func MACFrom(h net.HardwareAddr) MAC {
