@@ -26,6 +26,8 @@ type script struct {
 	now        time.Time
 	freed      []netip.Addr
 	out        strings.Builder
+	// last holds the latest outcome of each Service.
+	last map[lb.ServiceKey]ipam.Outcome
 }
 
 func newScript() *script {
@@ -34,12 +36,13 @@ func newScript() *script {
 		pools:      map[string]*lb.Pool{},
 		services:   map[lb.ServiceKey]*lb.Service{},
 		namespaces: map[string]map[string]string{},
+		last:       map[lb.ServiceKey]ipam.Outcome{},
 		now:        time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC),
 	}
 }
 
-// play runs a text and gives what the commands print.
-func play(t testing.TB, text string) string {
+// play runs a text.
+func play(t testing.TB, text string) *script {
 	t.Helper()
 	s := newScript()
 	for line := range strings.Lines(text) {
@@ -47,7 +50,7 @@ func play(t testing.TB, text string) string {
 			t.Fatalf("%s: %v", strings.TrimSpace(line), err)
 		}
 	}
-	return s.out.String()
+	return s
 }
 
 func (s *script) printf(format string, args ...any) { fmt.Fprintf(&s.out, format, args...) }
@@ -272,6 +275,7 @@ func (s *script) service(o *options) error {
 func (s *script) sync(key lb.ServiceKey) {
 	svc := s.services[key]
 	o := s.alloc.Sync(svc, ipam.Namespace{Labels: s.namespaces[key.Namespace]}, s.now)
+	s.last[key] = o
 	s.printf("%s %s", key, text(o.Addresses))
 	if o.Pool != "" {
 		s.printf(" pool=%s", o.Pool)

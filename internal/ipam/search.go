@@ -110,73 +110,82 @@ func (s *search) room(p *pool) (n int, ok bool) {
 // choose takes one address of each family out of the pool. Fixed addresses were checked by
 // the caller and take the place of a choice. The result holds the families in their order.
 func (s *search) choose(p *pool, families []lb.Family, fixed ...netip.Addr) (choice, bool) {
-	room, bounded := s.room(p)
-	c, ok := s.fill(p, families, fixed, room, bounded, false)
-	if !ok && bounded && len(families) > 1 {
-		c, ok = s.fill(p, families, fixed, room, bounded, true)
+	b := budget{}
+	b.room, b.bounded = s.room(p)
+	c, ok := s.fill(p, families, fixed, b, false)
+	if !ok && b.bounded && len(families) > 1 {
+		c, ok = s.fill(p, families, fixed, b, true)
 	}
 	return c, ok
 }
 
+// budget is what the quota of a namespace allows during one choice. What the Service holds
+// may be kept beyond the quota, but not be kept and added to.
+type budget struct {
+	bounded bool
+	room    int
+	// gained tells that an address was chosen that the namespace did not hold.
+	gained bool
+}
+
+func (b budget) allows(cost int, mine bool) bool {
+	return !b.bounded || cost == 0 || cost <= b.room || (mine && !b.gained)
+}
+
+func (b *budget) spend(cost int, mine bool) {
+	b.room -= cost
+	b.gained = b.gained || (cost > 0 && !mine)
+}
+
 // fill is one attempt to choose. A thrifty one takes, for the first family, only an address
 // that costs the quota nothing, in order to leave room for the second.
-func (s *search) fill(p *pool, families []lb.Family, fixed []netip.Addr, room int, bounded, thrifty bool) (choice, bool) {
+func (s *search) fill(p *pool, families []lb.Family, fixed []netip.Addr, b budget, thrifty bool) (choice, bool) {
 	c := choice{pool: p}
 	for i, f := range families {
-		limit := -1
-		if bounded {
-			limit = max(room, 0)
-			if thrifty && i == 0 {
-				limit = 0
-			}
+		affordable := func(addr netip.Addr) bool {
+			cost := s.cost(addr)
+			return b.allows(cost, s.mine(addr)) && (cost == 0 || !thrifty || i > 0)
 		}
-		pk, ok := s.pick(p, f, fixed, limit)
+		addr, own, ok := s.pick(p, f, fixed, affordable)
 		if !ok {
 			return choice{}, false
 		}
-		room -= s.cost(pk.addr)
-		c.addrs = append(c.addrs, pk.addr)
-		c.own = c.own || pk.own
-		if rec := s.a.addrs[pk.addr]; rec != nil && !(len(rec.holders) == 1 && s.mine(pk.addr)) {
+		b.spend(s.cost(addr), s.mine(addr))
+		c.addrs = append(c.addrs, addr)
+		c.own = c.own || own
+		if rec := s.a.addrs[addr]; rec != nil && !(len(rec.holders) == 1 && s.mine(addr)) {
 			c.shared++
 		}
 	}
 	return c, true
 }
 
-type picked struct {
-	addr netip.Addr
-	own  bool
-}
-
 // pick takes the best address of a family: one that the Service has, one that waits for it,
-// one that it can share, the first free one. A limit of 0 or more bounds the cost; what
-// the Service holds is exempt.
-func (s *search) pick(p *pool, f lb.Family, fixed []netip.Addr, limit int) (picked, bool) {
-	affordable := func(addr netip.Addr) bool { return limit < 0 || s.cost(addr) <= limit }
+// one that it can share, the first free one.
+func (s *search) pick(p *pool, f lb.Family, fixed []netip.Addr, affordable func(netip.Addr) bool) (addr netip.Addr, own, ok bool) {
 	for _, addr := range fixed {
 		if lb.FamilyOf(addr) == f {
-			return picked{addr: addr}, affordable(addr) || s.mine(addr)
+			return addr, false, affordable(addr)
 		}
 	}
 	for _, addr := range s.present {
-		if lb.FamilyOf(addr) == f && s.eligible(p, addr) && (affordable(addr) || s.mine(addr)) {
-			return picked{addr: addr}, true
+		if lb.FamilyOf(addr) == f && s.eligible(p, addr) && affordable(addr) {
+			return addr, false, true
 		}
 	}
 	if p.Drain {
-		return picked{}, false
+		return addr, false, false
 	}
 	for _, addr := range s.ownIn(p) {
-		if lb.FamilyOf(addr) == f && affordable(addr) && s.eligible(p, addr) {
-			return picked{addr: addr, own: true}, true
+		if lb.FamilyOf(addr) == f && s.eligible(p, addr) && affordable(addr) {
+			return addr, true, true
 		}
 	}
 	if addr, ok := s.shareable(p, f, affordable); ok {
-		return picked{addr: addr}, true
+		return addr, false, true
 	}
-	addr, ok := p.free(f)
-	return picked{addr: addr}, ok && limit != 0
+	addr, ok = p.free(f)
+	return addr, false, ok && affordable(addr)
 }
 
 // ownIn lists the addresses of the pool that wait for the Service: reserved ones in the
