@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -44,7 +45,7 @@ func (l *Lab) startControlPlane(ctx context.Context, s steps) error {
 }
 
 func spawn(ctx context.Context, m machine.Machine, argv []string) error {
-	return m.Spawn(ctx, argv[0], "", argv)
+	return m.Spawn(ctx, machine.Program{Name: argv[0], Argv: argv})
 }
 
 // createNodes makes the Node objects before the kubelets do, for the plan's
@@ -60,6 +61,8 @@ func (l *Lab) createNodes(ctx context.Context) error {
 			Spec:       corev1.NodeSpec{PodCIDR: h.PodNet4.String(), PodCIDRs: []string{h.PodNet4.String(), h.PodNet6.String()}},
 		}
 		if h.Role == RoleLight {
+			// What a kubelet would say of itself.
+			node.Labels[corev1.LabelOSStable], node.Labels[corev1.LabelArchStable] = runtime.GOOS, runtime.GOARCH
 			node.Labels[LightLabel] = "true"
 			node.Spec.Taints = []corev1.Taint{{Key: LightLabel, Value: "true", Effect: corev1.TaintEffectNoSchedule}}
 		}
@@ -108,10 +111,12 @@ func (l *Lab) startRuntime(ctx context.Context, h Host, images []string) error {
 func (l *Lab) startNode(ctx context.Context, h Host) error {
 	m, n := l.machine(h), l.node(h)
 	// The kubelet mounts volumes that containerd has to see.
-	if err := m.Spawn(ctx, "kubelet", "containerd", n.Kubelet()); err != nil {
-		return err
+	for _, argv := range [][]string{n.Kubelet(), l.proxy(h.Name)} {
+		if err := m.Spawn(ctx, machine.Program{Name: argv[0], Argv: argv, Share: "containerd"}); err != nil {
+			return err
+		}
 	}
-	return m.Spawn(ctx, "kube-proxy", "containerd", l.proxy(h.Name))
+	return nil
 }
 
 func (l *Lab) proxy(node string) []string {

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/lintel-lb/lintel/lab"
+	"github.com/lintel-lb/lintel/lab/probe"
 )
 
 // nameEnv names the lab where --name does not.
@@ -26,6 +29,14 @@ func root() *cobra.Command {
 		kubectlCommand(open), execCommand(open), shellCommand(open), loadCommand(open), captureCommand(open),
 	)
 	cmd.AddCommand(faultCommands(open)...)
+	cmd.AddCommand(probe.Command(func(_ context.Context, host string) (string, error) {
+		l, err := open()
+		if err != nil {
+			return "", err
+		}
+		h, err := l.Host(host)
+		return l.Namespace(h.Name), err
+	}))
 	return cmd
 }
 

@@ -15,6 +15,7 @@ import (
 type host struct {
 	netns, cgroup, disk, keep string
 	join                      int
+	outside                   bool
 }
 
 // enter moves the calling thread, and for the control group the process.
@@ -29,6 +30,9 @@ func (h host) enter() error {
 		if err := setns(h.netns, unix.CLONE_NEWNET); err != nil {
 			return err
 		}
+	}
+	if h.outside {
+		return nil
 	}
 	// The working directory is kept by name, where there is one of that name.
 	wd, err := os.Getwd()

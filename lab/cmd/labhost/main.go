@@ -49,6 +49,7 @@ func run(args []string) error {
 	flags.StringVar(&host.disk, "disk", "", "directory of what the host has in place of /var/lib and /var/log")
 	flags.StringVar(&host.keep, "keep", "", "directory that is to be seen at its own path all the same")
 	flags.IntVar(&host.join, "join", 0, "process whose mount namespace to join instead of making one")
+	flags.BoolVar(&host.outside, "outside", false, "stay in the caller's mount namespace")
 	log := flags.String("log", "", "file that the daemon's output is appended to")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err

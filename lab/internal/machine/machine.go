@@ -53,23 +53,37 @@ func (m Machine) Command(ctx context.Context, share string, argv ...string) *exe
 	return m.helper(ctx, "enter", m.flags(share), argv)
 }
 
-// Spawn starts a daemon that is alone in its mount namespace, or shares that of
-// the daemon called share, and writes down its process id.
-func (m Machine) Spawn(ctx context.Context, name, share string, argv []string, env ...string) error {
-	flags := append(m.flags(share), "--log", m.Log(name))
-	cmd := m.helper(ctx, "spawn", flags, argv)
-	cmd.Env = append(cmd.Env, env...)
+// Program is what Spawn is to start.
+type Program struct {
+	Name string // of the daemon, its log and its pid file
+	Argv []string
+	Env  []string // added to the machine's
+	// Share names a daemon whose mounts the program is to see and add to.
+	Share string
+	// Outside leaves the program in the mount namespace of the caller, where it
+	// can find the other hosts.
+	Outside bool
+}
+
+// Spawn starts a daemon and writes down its process id.
+func (m Machine) Spawn(ctx context.Context, p Program) error {
+	flags := append(m.flags(p.Share), "--log", m.Log(p.Name))
+	if p.Outside {
+		flags = append(flags, "--outside")
+	}
+	cmd := m.helper(ctx, "spawn", flags, p.Argv)
+	cmd.Env = append(cmd.Env, p.Env...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return fmt.Errorf("machine: start %s in %s: %w: %s", name, m.Namespace, err, strings.TrimSpace(stderr.String()))
+		return fmt.Errorf("machine: start %s in %s: %w: %s", p.Name, m.Namespace, err, strings.TrimSpace(stderr.String()))
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(out)))
 	if err != nil {
-		return fmt.Errorf("machine: start %s in %s: %w", name, m.Namespace, err)
+		return fmt.Errorf("machine: start %s in %s: %w", p.Name, m.Namespace, err)
 	}
-	return m.record(name, pid)
+	return m.record(p.Name, pid)
 }
 
 func (m Machine) flags(share string) []string {
