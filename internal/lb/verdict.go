@@ -1,6 +1,9 @@
 package lb
 
-import "net/netip"
+import (
+	"fmt"
+	"net/netip"
+)
 
 // Protocol is how an address is made known. The zero value is invalid.
 type Protocol uint8
@@ -71,4 +74,26 @@ type Verdict struct {
 	Owner string `json:"owner,omitempty"`
 	// Subject is the object that the reason is about, such as the pool or an advertisement.
 	Subject string `json:"subject,omitempty"`
+}
+
+// UnmarshalText reads String.
+func (p *Protocol) UnmarshalText(b []byte) error {
+	for _, q := range []Protocol{Layer2, BGP} {
+		if q.String() == string(b) {
+			*p = q
+			return nil
+		}
+	}
+	return fmt.Errorf("lb: unknown protocol %q", b)
+}
+
+// UnmarshalText reads String.
+func (o *Outcome) UnmarshalText(b []byte) error {
+	for _, q := range []Outcome{Announce, Pending, Not} {
+		if q.String() == string(b) {
+			*o = q
+			return nil
+		}
+	}
+	return fmt.Errorf("lb: unknown outcome %q", b)
 }

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/lintel-lb/lintel/api/v1beta1"
+	"github.com/lintel-lb/lintel/api/v1beta2"
+	"github.com/lintel-lb/lintel/internal/kube/resources"
+)
+
+// scheme knows every kind that the daemons use.
+func scheme() (*runtime.Scheme, error) {
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1beta1.AddToScheme, v1beta2.AddToScheme} {
+		if err := add(s); err != nil {
+			return nil, fmt.Errorf("scheme: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// caches makes a cache that holds of each object only what is used, and a client that reads
+// from it. pods selects the pods that are of interest.
+func caches(cfg *rest.Config, namespace string, pods labels.Selector) (cache.Cache, client.Client, error) {
+	s, err := scheme()
+	if err != nil {
+		return nil, nil, err
+	}
+	own := map[string]cache.Config{namespace: {}}
+	byObject := map[client.Object]cache.ByObject{
+		&corev1.Service{}:             {Transform: trim},
+		&discoveryv1.EndpointSlice{}:  {Transform: trimSlice},
+		&corev1.Node{}:                {Transform: trimNode},
+		&corev1.Namespace{}:           {Transform: trim},
+		&corev1.Secret{}:              {Namespaces: own, Transform: trim},
+		&corev1.Pod{}:                 {Namespaces: own, Label: pods, Transform: trimPod},
+		&v1beta1.ServiceL2Status{}:    {Namespaces: own, Transform: trim},
+		&v1beta1.ConfigurationState{}: {Namespaces: own, Transform: trim},
+	}
+	for _, kind := range resources.Kinds() {
+		byObject[kind] = cache.ByObject{Namespaces: own, Transform: trim}
+	}
+	store, err := cache.New(cfg, cache.Options{Scheme: s, ByObject: byObject, ReaderFailOnMissingInformer: true})
+	if err != nil {
+		return nil, nil, fmt.Errorf("cache: %w", err)
+	}
+	c, err := client.New(cfg, client.Options{Scheme: s, Cache: &client.CacheOptions{
+		Reader: store, DisableFor: []client.Object{&v1beta1.ServiceL2Status{}, &v1beta1.ConfigurationState{}}}})
+	if err != nil {
+		return nil, nil, fmt.Errorf("client: %w", err)
+	}
+	return store, c, nil
+}
+
+// trim removes what nobody here reads.
+func trim(o any) (any, error) {
+	if m, ok := o.(metav1.Object); ok {
+		m.SetManagedFields(nil)
+		if a := m.GetAnnotations(); a[corev1.LastAppliedConfigAnnotation] != "" {
+			delete(a, corev1.LastAppliedConfigAnnotation)
+		}
+	}
+	return o, nil
+}
+
+func trimSlice(o any) (any, error) {
+	if s, ok := o.(*discoveryv1.EndpointSlice); ok {
+		s.Ports = nil
+		s.Annotations = nil
+		for i := range s.Endpoints {
+			e := &s.Endpoints[i]
+			*e = discoveryv1.Endpoint{Conditions: e.Conditions, NodeName: e.NodeName}
+		}
+	}
+	return trim(o)
+}
+
+func trimNode(o any) (any, error) {
+	if n, ok := o.(*corev1.Node); ok {
+		n.Annotations = nil
+		n.Spec = corev1.NodeSpec{}
+		n.Status = corev1.NodeStatus{Conditions: n.Status.Conditions, Addresses: n.Status.Addresses}
+	}
+	return trim(o)
+}
+
+func trimPod(o any) (any, error) {
+	if p, ok := o.(*corev1.Pod); ok {
+		p.Annotations = nil
+		p.Spec = corev1.PodSpec{NodeName: p.Spec.NodeName}
+		p.Status = corev1.PodStatus{Phase: p.Status.Phase, PodIP: p.Status.PodIP}
+	}
+	return trim(o)
+}

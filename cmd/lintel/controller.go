@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/kubernetes"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/tools/record"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/lintel-lb/lintel/internal/kube/controller"
+	"github.com/lintel-lb/lintel/internal/kube/endpoint"
+	"github.com/lintel-lb/lintel/internal/kube/translate"
+)
+
+func runController(ctx context.Context, args []string) error {
+	var c common
+	var secret, deployment, lease string
+	fs := flag.NewFlagSet("lintel controller", flag.ContinueOnError)
+	c.register(fs)
+	fs.StringVar(&secret, "ml-secret-name", os.Getenv("METALLB_ML_SECRET_NAME"), "`name` of the memberlist Secret to make if it is missing; empty means none")
+	fs.StringVar(&deployment, "deployment", os.Getenv("METALLB_DEPLOYMENT"), "`name` of the own Deployment, which owns the memberlist Secret")
+	fs.StringVar(&lease, "lease-name", "lintel-controller", "`name` of the Lease that replicas elect their leader with")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if err := c.complete(); err != nil {
+		return err
+	}
+	log, err := c.logger()
+	if err != nil {
+		return err
+	}
+	cfg, err := c.restConfig()
+	if err != nil {
+		return err
+	}
+	clientset, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	store, client, err := caches(cfg, c.namespace, labels.Nothing())
+	if err != nil {
+		return err
+	}
+	metrics, err := controller.NewMetrics(ctrlmetrics.Registry)
+	if err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	events, err := recorder(clientset, "metallb-controller")
+	if err != nil {
+		return err
+	}
+	defer events.stop()
+	identity := c.podName
+	if identity == "" {
+		if identity, err = os.Hostname(); err != nil {
+			return fmt.Errorf("--pod-name is not set: %w", err)
+		}
+	}
+	ctl := controller.New(controller.Config{
+		Namespace: c.namespace, Classes: translate.ParseClasses(c.lbClass), Identity: identity, Lease: lease,
+		MemberlistSecret: secret, Deployment: deployment,
+	}, controller.Parts{Log: log, Cache: store, Client: client, Clientset: clientset, Events: events, Metrics: metrics})
+	server, err := endpoint.New(cfg, endpoint.Options{Port: c.port, CertDir: c.certDir})
+	if err != nil {
+		return err
+	}
+	log.Info("controller starts", "version", version, "namespace", c.namespace)
+	return runAll(ctx, store.Start, ctl.Run, server.Start,
+		health{addr: fmt.Sprintf(":%d", c.healthPort), ready: func() error { return nil }}.Run)
+}
+
+// events is a recorder whose queue can be ended.
+type events struct {
+	record.EventRecorder
+	stop func()
+}
+
+// recorder makes a recorder of events, which are sent in the background and dropped rather
+// than waited for.
+func recorder(clientset kubernetes.Interface, component string) (events, error) {
+	s, err := scheme()
+	if err != nil {
+		return events{}, err
+	}
+	b := record.NewBroadcaster()
+	b.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: clientset.CoreV1().Events("")})
+	return events{EventRecorder: b.NewRecorder(s, corev1.EventSource{Component: component}), stop: b.Shutdown}, nil
+}

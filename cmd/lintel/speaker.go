@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+	"regexp"
+	"strconv"
+	"time"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/kubernetes"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/yaml"
+
+	"github.com/lintel-lb/lintel/internal/kube/endpoint"
+	"github.com/lintel-lb/lintel/internal/kube/speaker"
+	"github.com/lintel-lb/lintel/internal/kube/translate"
+	"github.com/lintel-lb/lintel/internal/l2"
+	"github.com/lintel-lb/lintel/internal/lb"
+	"github.com/lintel-lb/lintel/internal/links"
+	"github.com/lintel-lb/lintel/internal/members"
+)
+
+// Files that the speaker reads at its start, where they exist.
+const (
+	excludeFile = "/etc/metallb/excludel2.yaml"
+	tuningFile  = "/etc/metallb/memberlist/config.json"
+)
+
+// joinWait bounds how long a starting speaker waits for others that do not answer.
+const joinWait = 3 * time.Second
+
+// speakerFlags are the flags of the speaker alone.
+type speakerFlags struct {
+	node          string
+	host          string
+	bindAddr      string
+	bindPort      int
+	labels        string
+	secretName    string
+	secretPath    string
+	wan           bool
+	ignoreExclude bool
+	gateURL       string
+}
+
+func (f *speakerFlags) register(fs *flag.FlagSet) error {
+	port := members.DefaultPort
+	if s := os.Getenv("METALLB_ML_BIND_PORT"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			return fmt.Errorf("METALLB_ML_BIND_PORT=%q is not a port", s)
+		}
+		port = n
+	}
+	fs.StringVar(&f.node, "node-name", os.Getenv("METALLB_NODE_NAME"), "`name` of the Node that this speaker is on")
+	fs.StringVar(&f.host, "host", os.Getenv("METALLB_HOST"), "the `address` of the node; accepted for compatibility, not used")
+	fs.StringVar(&f.bindAddr, "ml-bindaddr", os.Getenv("METALLB_ML_BIND_ADDR"), "`address` for memberlist; empty turns membership off")
+	fs.IntVar(&f.bindPort, "ml-bindport", port, "TCP and UDP `port` for memberlist")
+	fs.StringVar(&f.labels, "ml-labels", os.Getenv("METALLB_ML_LABELS"), "label `selector` of the speaker pods; empty turns membership off")
+	fs.StringVar(&f.secretName, "ml-secret-name", os.Getenv("METALLB_ML_SECRET_NAME"), "`name` of the Secret with the memberlist key, watched")
+	fs.StringVar(&f.secretPath, "ml-secret-key-path", os.Getenv("METALLB_ML_SECRET_KEY_PATH"), "`directory` with the file secretkey; used where --ml-secret-name is not given")
+	fs.BoolVar(&f.wan, "ml-wan-config", false, "use memberlist's profile for wide area networks")
+	fs.BoolVar(&f.ignoreExclude, "ignore-exclude-lb", false, "announce also from nodes labelled "+lb.LabelExclude)
+	fs.StringVar(&f.gateURL, "dataplane-check-url", "", "announce only while this `URL` answers 200, such as http://127.0.0.1:10256/healthz for kube-proxy")
+	return nil
+}
+
+func runSpeaker(ctx context.Context, args []string) error {
+	var c common
+	var f speakerFlags
+	fs := flag.NewFlagSet("lintel speaker", flag.ContinueOnError)
+	c.register(fs)
+	if err := f.register(fs); err != nil {
+		return err
+	}
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if err := c.complete(); err != nil {
+		return err
+	}
+	if f.node == "" {
+		return errors.New("--node-name is not set: give it, or METALLB_NODE_NAME")
+	}
+	log, err := c.logger()
+	if err != nil {
+		return err
+	}
+	exclude, err := readExclusions(excludeFile)
+	if err != nil {
+		return err
+	}
+	membership, err := f.membership(log)
+	if err != nil {
+		return err
+	}
+	selector, err := labels.Parse(f.labels)
+	if err != nil {
+		return fmt.Errorf("--ml-labels %q: %w", f.labels, err)
+	}
+	cfg, err := c.restConfig()
+	if err != nil {
+		return err
+	}
+	clientset, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	store, client, err := caches(cfg, c.namespace, selector)
+	if err != nil {
+		return err
+	}
+	events, err := recorder(clientset, "metallb-speaker")
+	if err != nil {
+		return err
+	}
+	defer events.stop()
+
+	watcher := links.NewWatcher(log)
+	engine := l2.New(l2.Options{Log: log, Links: watcher, Exclude: exclude})
+	metrics, err := speaker.NewMetrics(ctrlmetrics.Registry, engine)
+	if err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	var gate *speaker.Gate
+	if f.gateURL != "" {
+		gate = speaker.NewGate(f.gateURL, log)
+	}
+	spk := speaker.New(speaker.Config{
+		Node: f.node, Namespace: c.namespace, Pod: c.podName, Classes: translate.ParseClasses(c.lbClass),
+		Settings: lb.Settings{IgnoreExcludeLabel: f.ignoreExclude},
+		Usable:   func(l *links.Link) bool { ok, _ := links.Eligible(l, exclude); return ok },
+		JoinWait: joinWait,
+	}, speaker.Parts{
+		Log: log, Cache: store, Client: client, Events: events,
+		Engine: engine, Members: membership, Links: watcher, Gate: gate,
+	}, metrics)
+	peers := &speaker.Peers{Log: log, Cache: store, Members: membership, Secret: f.secretName,
+		Matches: func(l map[string]string) bool { return selector.Matches(labels.Set(l)) }}
+	server, err := endpoint.New(cfg, endpoint.Options{Port: c.port, CertDir: c.certDir,
+		Handlers: map[string]http.Handler{endpoint.SpeakerPath: spk.Inspector(version, time.Now())}})
+	if err != nil {
+		return err
+	}
+
+	log.Info("speaker starts", "version", version, "node", f.node, "namespace", c.namespace)
+	runs := []func(context.Context) error{store.Start, spk.Run, peers.Run, server.Start,
+		health{addr: fmt.Sprintf("127.0.0.1:%d", c.healthPort), ready: spk.Ready}.Run}
+	if gate != nil {
+		runs = append(runs, gate.Run)
+	}
+	return runUntilHandedOver(ctx, log, membership, engine,
+		[]func(context.Context) error{watcher.Run, engine.Run, membership.Run}, runs)
+}
+
+// membership makes the membership that the flags ask for.
+func (f *speakerFlags) membership(log *slog.Logger) (members.Membership, error) {
+	if f.bindAddr == "" || f.labels == "" {
+		log.Warn("membership is off: a node that dies keeps its addresses until its Node object goes, and speakers must run on all nodes")
+		return members.Disabled(f.node), nil
+	}
+	addr, err := netip.ParseAddr(f.bindAddr)
+	if err != nil {
+		return nil, fmt.Errorf("--ml-bindaddr %q is not an IP address", f.bindAddr)
+	}
+	tuning, err := readTuning(tuningFile)
+	if err != nil {
+		return nil, err
+	}
+	m, err := members.New(members.Config{
+		NodeName: f.node, BindAddr: addr, BindPort: uint16(f.bindPort), WAN: f.wan, Tuning: tuning,
+		Keyed: f.secretName != "" || f.secretPath != "", Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if f.secretName == "" && f.secretPath != "" {
+		text, err := os.ReadFile(f.secretPath + "/secretkey")
+		if err != nil {
+			return nil, fmt.Errorf("read the memberlist key: %w", err)
+		}
+		if err := m.SetKeys(members.KeyFromSecret(text)); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// readExclusions reads the patterns of links that are never used. Without the file there are none.
+func readExclusions(path string) ([]*regexp.Regexp, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var file struct {
+		Patterns []string `json:"announcedInterfacesToExclude"`
+	}
+	if err := yaml.UnmarshalStrict(b, &file); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	var out []*regexp.Regexp
+	for _, p := range file.Patterns {
+		re, err := regexp.Compile(p)
+		if err != nil {
+			return nil, fmt.Errorf("%s: announcedInterfacesToExclude: %w", path, err)
+		}
+		out = append(out, re)
+	}
+	return out, nil
+}
+
+// readTuning reads the memberlist parameters. Without the file the profile's apply.
+func readTuning(path string) (members.Tuning, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return members.Tuning{}, nil
+	}
+	if err != nil {
+		return members.Tuning{}, err
+	}
+	t, err := members.ParseTuning(b)
+	if err != nil {
+		return members.Tuning{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}

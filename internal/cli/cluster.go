@@ -1,0 +1,242 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/lintel-lb/lintel/api/v1beta1"
+	"github.com/lintel-lb/lintel/api/v1beta2"
+	"github.com/lintel-lb/lintel/internal/announce"
+	"github.com/lintel-lb/lintel/internal/config"
+	"github.com/lintel-lb/lintel/internal/kube/endpoint"
+	"github.com/lintel-lb/lintel/internal/kube/resources"
+	"github.com/lintel-lb/lintel/internal/kube/translate"
+	"github.com/lintel-lb/lintel/internal/lb"
+)
+
+// askTimeout bounds asking one speaker.
+const askTimeout = 4 * time.Second
+
+// speakerPort is where speakers serve their inspection.
+const speakerPort = "9120"
+
+// cluster is access to a cluster.
+type cluster struct {
+	client    client.Client
+	clientset kubernetes.Interface
+	namespace string
+	system    string
+	account   string
+}
+
+// connect uses kubectl's configuration.
+func (o *options) connect() (*cluster, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = o.kubeconfig
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: o.context})
+	namespace := o.namespace
+	if namespace == "" {
+		var err error
+		if namespace, _, err = loader.Namespace(); err != nil {
+			return nil, fmt.Errorf("read the kubeconfig: %w", err)
+		}
+	}
+	cfg, err := loader.ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("read the kubeconfig: %w", err)
+	}
+	cfg.QPS = -1
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1beta1.AddToScheme, v1beta2.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	c, err := client.New(cfg, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("reach the API server: %w", err)
+	}
+	clientset, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &cluster{client: c, clientset: clientset, namespace: namespace, system: o.system, account: o.account}, nil
+}
+
+// answer is what came of asking one speaker.
+type answer struct {
+	pod    string
+	report *endpoint.SpeakerReport
+	err    error
+}
+
+// picture is what is known of a cluster at one moment.
+type picture struct {
+	services map[lb.ServiceKey]*corev1.Service
+	verdicts []config.Verdict
+	// answers are by node.
+	answers map[string]answer
+	decider *announce.Decider
+}
+
+// look reads everything that decisions depend on. service, if not nil, is the Service that
+// speakers are asked about.
+func (c *cluster) look(ctx context.Context, service *lb.ServiceKey) (*picture, error) {
+	var (
+		services corev1.ServiceList
+		slices   discoveryv1.EndpointSliceList
+		nodes    corev1.NodeList
+		pods     corev1.PodList
+	)
+	for _, list := range []client.ObjectList{&services, &slices, &nodes} {
+		if err := c.client.List(ctx, list); err != nil {
+			return nil, fmt.Errorf("list %T: %w", list, err)
+		}
+	}
+	if err := c.client.List(ctx, &pods, client.InNamespace(c.system)); err != nil {
+		return nil, fmt.Errorf("list the pods in %s: %w", c.system, err)
+	}
+	p := &picture{services: map[lb.ServiceKey]*corev1.Service{}, answers: c.ask(ctx, pods.Items, service)}
+	w := lb.NewWorld()
+	for i := range nodes.Items {
+		n := translate.Node(&nodes.Items[i])
+		w.Nodes[n.Name] = n
+	}
+	for i := range services.Items {
+		svc := &services.Items[i]
+		k := lb.ServiceKey{Namespace: svc.Namespace, Name: svc.Name}
+		p.services[k] = svc
+		if svc.Spec.Type == corev1.ServiceTypeLoadBalancer {
+			w.Services[k] = translate.Service(svc)
+		}
+	}
+	sums := map[lb.ServiceKey]map[string]lb.Endpoints{}
+	for i := range slices.Items {
+		s := &slices.Items[i]
+		if k, ok := translate.SliceOwner(s); ok {
+			if sums[k] == nil {
+				sums[k] = map[string]lb.Endpoints{}
+			}
+			sums[k][s.Name] = translate.Slice(s)
+		}
+	}
+	for k, parts := range sums {
+		w.Endpoints[k] = translate.Sum(parts)
+	}
+	in, err := resources.Read(ctx, c.client, c.system, resources.Context{Nodes: w.Nodes, Assigned: assigned(w)})
+	if err != nil {
+		return nil, err
+	}
+	result := config.Parse(in)
+	w.Config, p.verdicts = result.Config, result.Verdicts
+	p.heard(w)
+	p.decider = announce.Decide(w)
+	return p, nil
+}
+
+// heard brings into the World what the speakers said: who is alive, and their links.
+func (p *picture) heard(w *lb.World) {
+	w.Members = lb.Members{Enabled: true, Alive: map[string]bool{}}
+	for node, a := range p.answers {
+		if a.report == nil {
+			continue
+		}
+		w.Members.Alive[node] = true
+		for _, m := range a.report.Members {
+			w.Members.Alive[m] = true
+		}
+		w.Links[node] = a.report.Links
+		w.Gated[node] = a.report.Gated
+		w.Settings.IgnoreExcludeLabel = w.Settings.IgnoreExcludeLabel || a.report.Settings.IgnoreExcludeLabel
+	}
+}
+
+func assigned(w *lb.World) map[addr]string {
+	out := map[addr]string{}
+	for _, s := range w.Services {
+		for _, a := range s.Addresses {
+			out[a] = s.AssignedPool
+		}
+	}
+	return out
+}
+
+// isSpeaker tells a speaker's pod by the labels of the chart or of the plain manifests.
+func isSpeaker(pod *corev1.Pod) bool {
+	return pod.Labels["app.kubernetes.io/component"] == "speaker" || pod.Labels["component"] == "speaker"
+}
+
+// ask asks all speakers at once.
+func (c *cluster) ask(ctx context.Context, pods []corev1.Pod, service *lb.ServiceKey) map[string]answer {
+	answers := map[string]answer{}
+	var speakers []*corev1.Pod
+	for i := range pods {
+		if isSpeaker(&pods[i]) && pods[i].Spec.NodeName != "" && pods[i].DeletionTimestamp == nil {
+			speakers = append(speakers, &pods[i])
+		}
+	}
+	if len(speakers) == 0 {
+		return answers
+	}
+	token, err := c.token(ctx)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, pod := range speakers {
+		wg.Go(func() {
+			a := answer{pod: pod.Name, err: err}
+			if err == nil {
+				a.report, a.err = c.askOne(ctx, pod.Name, token, service)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			answers[pod.Spec.NodeName] = a
+		})
+	}
+	wg.Wait()
+	return answers
+}
+
+// token gets a short-lived token of the account that may inspect speakers.
+func (c *cluster) token(ctx context.Context) (string, error) {
+	seconds := int64(600)
+	t, err := c.clientset.CoreV1().ServiceAccounts(c.system).CreateToken(ctx, c.account,
+		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds}}, metav1.CreateOptions{})
+	if err != nil {
+		return "", fmt.Errorf("get a token of service account %s/%s: %w", c.system, c.account, err)
+	}
+	return t.Status.Token, nil
+}
+
+func (c *cluster) askOne(ctx context.Context, pod, token string, service *lb.ServiceKey) (*endpoint.SpeakerReport, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	req := c.clientset.CoreV1().RESTClient().Get().
+		Namespace(c.system).Resource("pods").Name("https:"+pod+":"+speakerPort).SubResource("proxy").
+		Suffix(endpoint.SpeakerPath).
+		SetHeader(endpoint.HeaderAuthorization, "Bearer "+token)
+	if service != nil {
+		req = req.Param("service", service.String())
+	}
+	body, err := req.DoRaw(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var report endpoint.SpeakerReport
+	if err := json.Unmarshal(body, &report); err != nil {
+		return nil, fmt.Errorf("read the answer of %s: %w", pod, err)
+	}
+	return &report, nil
+}

@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lintel-lb/lintel/internal/lb"
+)
+
+func newStatus(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "List every address with its Services and the node that announces it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.checkOutput(); err != nil {
+				return err
+			}
+			c, err := o.connect()
+			if err != nil {
+				return err
+			}
+			p, err := c.look(cmd.Context(), nil)
+			if err != nil {
+				return err
+			}
+			s := p.overview()
+			if o.output == "json" {
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				return enc.Encode(s)
+			}
+			return s.print(cmd.OutOrStdout())
+		},
+	}
+}
+
+// overview is what `status` says.
+type overview struct {
+	Addresses []addressLine `json:"addresses"`
+	Speakers  []speakerLine `json:"speakers"`
+	// Waiting are Services of type LoadBalancer without an address.
+	Waiting  []lb.ServiceKey `json:"waiting,omitempty"`
+	Problems []string        `json:"problems,omitempty"`
+}
+
+type addressLine struct {
+	Address  netip.Addr      `json:"address"`
+	Pool     string          `json:"pool,omitempty"`
+	Services []lb.ServiceKey `json:"services"`
+	// Nodes are those whose speaker says that it announces the address. More than one is a fault.
+	Nodes    []string `json:"nodes"`
+	Conflict string   `json:"conflict,omitempty"`
+}
+
+type speakerLine struct {
+	Node      string `json:"node"`
+	Pod       string `json:"pod"`
+	Addresses int    `json:"addresses"`
+	Members   int    `json:"members"`
+	Error     string `json:"error,omitempty"`
+}
+
+func (p *picture) overview() overview {
+	o := overview{Problems: p.problems()}
+	world := p.decider.World()
+	nodesOf := map[netip.Addr][]string{}
+	conflicts := map[netip.Addr]string{}
+	for _, node := range slices.Sorted(maps.Keys(p.answers)) {
+		a := p.answers[node]
+		line := speakerLine{Node: node, Pod: a.pod}
+		if a.err != nil {
+			line.Error = a.err.Error()
+		} else {
+			line.Addresses, line.Members = len(a.report.Addresses), len(a.report.Members)
+			for _, announced := range a.report.Addresses {
+				nodesOf[announced.Address] = append(nodesOf[announced.Address], node)
+				if c := announced.Layer2.Conflict; c != nil {
+					conflicts[announced.Address] = fmt.Sprintf("%s on %s claims it too", c.MAC, c.Link)
+				}
+			}
+		}
+		o.Speakers = append(o.Speakers, line)
+	}
+	for _, a := range p.decider.Addresses() {
+		line := addressLine{Address: a, Services: slices.Clone(p.decider.Holders(a)), Nodes: nodesOf[a], Conflict: conflicts[a]}
+		if pool := world.Config.PoolOf(a); pool != nil {
+			line.Pool = pool.Name
+		}
+		o.Addresses = append(o.Addresses, line)
+	}
+	for k, s := range world.Services {
+		if len(s.Addresses) == 0 {
+			o.Waiting = append(o.Waiting, k)
+		}
+	}
+	slices.SortFunc(o.Waiting, lb.ServiceKey.Compare)
+	return o
+}
+
+func (o overview) print(out io.Writer) error {
+	tab := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	t := &errWriter{w: tab}
+	t.printf("ADDRESS\tPOOL\tSERVICES\tANNOUNCED BY\tREMARK\n")
+	for _, a := range o.Addresses {
+		services := make([]string, len(a.Services))
+		for i, k := range a.Services {
+			services[i] = k.String()
+		}
+		nodes, remark := strings.Join(a.Nodes, ", "), a.Conflict
+		switch {
+		case len(a.Nodes) == 0:
+			nodes, remark = "-", "see: kubectl lintel why "+services[0]
+		case len(a.Nodes) > 1:
+			remark = strings.Join(append([]string{"more than one node says that it announces it"}, a.Conflict), "; ")
+		}
+		t.printf("%s\t%s\t%s\t%s\t%s\n", a.Address, a.Pool, strings.Join(services, ","), nodes, remark)
+	}
+	t.printf("\nNODE\tSPEAKER\tADDRESSES\tMEMBERS SEEN\tERROR\n")
+	for _, s := range o.Speakers {
+		t.printf("%s\t%s\t%d\t%d\t%s\n", s.Node, s.Pod, s.Addresses, s.Members, s.Error)
+	}
+	if t.err == nil {
+		t.err = tab.Flush()
+	}
+	w := &errWriter{w: out, err: t.err}
+	for _, k := range o.Waiting {
+		w.printf("\nwaiting for an address: %s (kubectl lintel why %s)\n", k, k)
+	}
+	for _, p := range o.Problems {
+		w.printf("\nproblem: %s\n", p)
+	}
+	return w.err
+}

@@ -1,0 +1,255 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/lintel-lb/lintel/internal/lb"
+)
+
+type addr = netip.Addr
+
+func newWhy(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "why [NAMESPACE/]SERVICE",
+		Short: "Say for each node whether it announces a Service, and why or why not",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.checkOutput(); err != nil {
+				return err
+			}
+			c, err := o.connect()
+			if err != nil {
+				return err
+			}
+			k := lb.ServiceKey{Namespace: c.namespace, Name: args[0]}
+			if ns, name, ok := strings.Cut(args[0], "/"); ok {
+				k = lb.ServiceKey{Namespace: ns, Name: name}
+			}
+			e, err := c.explain(cmd.Context(), k)
+			if err != nil {
+				return err
+			}
+			if o.output == "json" {
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				return enc.Encode(e)
+			}
+			return e.print(cmd.OutOrStdout())
+		},
+	}
+}
+
+// explanation is what `why` says about a Service.
+type explanation struct {
+	Service   lb.ServiceKey `json:"service"`
+	Addresses []netip.Addr  `json:"addresses"`
+	Pool      string        `json:"pool,omitempty"`
+	Policy    string        `json:"externalTrafficPolicy,omitempty"`
+	Endpoints lb.Endpoints  `json:"endpoints"`
+	// Sharing are the other Services on the same addresses.
+	Sharing []lb.ServiceKey `json:"sharing,omitempty"`
+	// Reason is set where one reason holds on all nodes.
+	Reason   lb.Reason `json:"reason,omitzero"`
+	Sentence string    `json:"sentence,omitempty"`
+	// Events are the latest warnings of the controller about a Service without address.
+	Events []string      `json:"events,omitempty"`
+	Nodes  []nodeVerdict `json:"nodes,omitempty"`
+	// Problems are about the configuration and the membership.
+	Problems []string `json:"problems,omitempty"`
+}
+
+// nodeVerdict is the line of one address and node.
+type nodeVerdict struct {
+	lb.Verdict
+	Sentence string `json:"sentence"`
+	// Unknown says why the speaker could not be asked. The verdict is then what should be.
+	Unknown string `json:"unknown,omitempty"`
+}
+
+// explain finds out everything about one Service.
+func (c *cluster) explain(ctx context.Context, k lb.ServiceKey) (*explanation, error) {
+	p, err := c.look(ctx, &k)
+	if err != nil {
+		return nil, err
+	}
+	object := p.services[k]
+	if object == nil {
+		return nil, fmt.Errorf("there is no Service %s", k)
+	}
+	e := &explanation{Service: k, Problems: p.problems()}
+	world := p.decider.World()
+	svc := world.Services[k]
+	if svc == nil {
+		e.Reason = lb.NotLoadBalancer
+		e.Sentence = lb.Verdict{Reason: e.Reason}.Sentence()
+		return e, nil
+	}
+	e.Addresses, e.Pool, e.Policy, e.Endpoints = svc.Addresses, svc.AssignedPool, svc.TrafficPolicy.String(), world.Endpoints[k]
+	for _, a := range svc.Addresses {
+		for _, other := range p.decider.Holders(a) {
+			if other != k && !slices.Contains(e.Sharing, other) {
+				e.Sharing = append(e.Sharing, other)
+			}
+		}
+	}
+	if len(svc.Addresses) == 0 {
+		if e.Events, err = c.warnings(ctx, object); err != nil {
+			return nil, err
+		}
+	}
+	e.Nodes = p.nodeVerdicts(k)
+	if reason, same := commonReason(e.Nodes); same && reason.OfService() {
+		e.Reason, e.Sentence = reason, e.Nodes[0].Sentence
+	}
+	return e, nil
+}
+
+// nodeVerdicts gives, for each address and node, what the speaker says, or what it should do
+// where it cannot be asked.
+func (p *picture) nodeVerdicts(k lb.ServiceKey) []nodeVerdict {
+	var out []nodeVerdict
+	nodes := slices.Sorted(maps.Keys(p.decider.World().Nodes))
+	for i := range max(1, len(p.decider.World().Services[k].Addresses)) {
+		for _, node := range nodes {
+			computed := p.decider.Verdicts(k, node)[i]
+			v := nodeVerdict{Verdict: computed, Sentence: computed.Sentence()}
+			a, asked := p.answers[node]
+			switch {
+			case !asked:
+				v.Unknown = "no speaker runs there"
+			case a.err != nil:
+				v.Unknown = a.err.Error()
+			default:
+				said := slices.IndexFunc(a.report.Verdicts, func(s lb.Verdict) bool { return s.Address == computed.Address })
+				if said < 0 {
+					v.Unknown = "its speaker does not know this Service or address yet"
+					break
+				}
+				v.Verdict = a.report.Verdicts[said]
+				v.Sentence = v.Verdict.Sentence()
+			}
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func commonReason(nodes []nodeVerdict) (lb.Reason, bool) {
+	for _, n := range nodes {
+		if n.Reason != nodes[0].Reason {
+			return 0, false
+		}
+	}
+	return nodes[0].Reason, len(nodes) > 0
+}
+
+// problems lists refused objects and what speakers say of their membership.
+func (p *picture) problems() []string {
+	var out []string
+	for _, v := range p.verdicts {
+		if !v.Accepted {
+			out = append(out, fmt.Sprintf("%s is refused: %s", v.Object, v.Message))
+		}
+	}
+	for _, node := range slices.Sorted(maps.Keys(p.answers)) {
+		if r := p.answers[node].report; r != nil {
+			for _, problem := range r.Problems {
+				out = append(out, fmt.Sprintf("speaker on %s: %s", node, problem))
+			}
+		}
+	}
+	return out
+}
+
+// warnings gives the latest events of type Warning about an object, oldest first.
+func (c *cluster) warnings(ctx context.Context, svc *corev1.Service) ([]string, error) {
+	var list corev1.EventList
+	if err := c.client.List(ctx, &list, client.InNamespace(svc.Namespace),
+		client.MatchingFields{"involvedObject.name": svc.Name, "involvedObject.kind": "Service"}); err != nil {
+		return nil, fmt.Errorf("list the events of %s/%s: %w", svc.Namespace, svc.Name, err)
+	}
+	slices.SortFunc(list.Items, func(a, b corev1.Event) int { return a.LastTimestamp.Time.Compare(b.LastTimestamp.Time) })
+	var out []string
+	for _, e := range list.Items {
+		if e.Type == corev1.EventTypeWarning && e.InvolvedObject.UID == svc.UID {
+			out = append(out, e.Reason+": "+e.Message)
+		}
+	}
+	return out[max(0, len(out)-3):], nil
+}
+
+func (e *explanation) print(out io.Writer) error {
+	w := &errWriter{w: out}
+	w.printf("Service %s", e.Service)
+	if len(e.Addresses) > 0 {
+		w.printf(", %s", join(e.Addresses))
+	}
+	if e.Pool != "" {
+		w.printf(" from pool %s", e.Pool)
+	}
+	if e.Policy != "" {
+		w.printf(", externalTrafficPolicy %s, %d of %d endpoints ready", e.Policy, e.Endpoints.Usable, e.Endpoints.Total)
+	}
+	w.printf("\n")
+	for _, s := range e.Sharing {
+		w.printf("  shares its address with %s\n", s)
+	}
+	if e.Reason != 0 {
+		w.printf("\nNot announced (%s): %s.\n", e.Reason, e.Sentence)
+	}
+	for _, ev := range e.Events {
+		w.printf("  %s\n", ev)
+	}
+	if len(e.Nodes) > 0 && len(e.Addresses) > 0 {
+		w.printf("\n")
+		tab := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		t := &errWriter{w: tab}
+		t.printf("ADDRESS\tNODE\tANNOUNCES\tREASON\tMEANING\n")
+		for _, n := range e.Nodes {
+			state, meaning := word(n.Outcome), n.Sentence
+			if n.Unknown != "" {
+				state, meaning = "unknown", fmt.Sprintf("%s; it should: %s", n.Unknown, n.Sentence)
+			}
+			t.printf("%s\t%s\t%s\t%s\t%s\n", n.Address, n.Node, state, n.Reason, meaning)
+		}
+		if t.err == nil {
+			t.err = tab.Flush()
+		}
+		w.err = t.err
+	}
+	for _, p := range e.Problems {
+		w.printf("\nproblem: %s\n", p)
+	}
+	return w.err
+}
+
+// word is how an outcome is shown in a table.
+func word(o lb.Outcome) string {
+	switch o {
+	case lb.Announce:
+		return "yes"
+	case lb.Pending:
+		return "not yet"
+	}
+	return "no"
+}
+
+func join(addrs []netip.Addr) string {
+	parts := make([]string, len(addrs))
+	for i, a := range addrs {
+		parts[i] = a.String()
+	}
+	return strings.Join(parts, " and ")
+}

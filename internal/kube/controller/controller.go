@@ -1,0 +1,192 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"k8s.io/client-go/tools/record"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/lintel-lb/lintel/internal/ipam"
+	"github.com/lintel-lb/lintel/internal/kube/inbox"
+	"github.com/lintel-lb/lintel/internal/kube/resources"
+	"github.com/lintel-lb/lintel/internal/kube/translate"
+	"github.com/lintel-lb/lintel/internal/kube/watch"
+	"github.com/lintel-lb/lintel/internal/lb"
+)
+
+// Config is what a controller is told when it starts.
+type Config struct {
+	// Namespace is where metallb.io objects are.
+	Namespace string
+	Classes   translate.Classes
+	// Identity tells replicas apart; it is the name of the Pod.
+	Identity string
+	// Lease is the name of the Lease that replicas elect their leader with.
+	Lease string
+	// MemberlistSecret is the name of the Secret with the speakers' gossip key, to be made if
+	// it is missing; empty means that somebody else cares for it. Deployment owns it.
+	MemberlistSecret string
+	Deployment       string
+}
+
+// Parts are what a controller is put together from.
+type Parts struct {
+	Log    *slog.Logger
+	Cache  cache.Cache
+	Client client.Client
+	// Clientset is used for the election only.
+	Clientset kubernetes.Interface
+	Events    record.EventRecorder
+	Metrics   *Metrics
+}
+
+// Times of the election: how long a leader that says nothing is waited for, when a leader
+// that cannot renew gives up, and how often each tries. Services keep what they have while
+// there is no leader; only new ones wait.
+const (
+	leaseDuration = 8 * time.Second
+	renewDeadline = 6 * time.Second
+	retryPeriod   = 1 * time.Second
+)
+
+// ErrLostLead is returned by Run when another replica took the lead. The process is to end:
+// what it knows of assignments may be out of date.
+var ErrLostLead = errors.New("controller: another replica leads now")
+
+// Controller gives addresses to Services.
+type Controller struct {
+	Parts
+	config  Config
+	inbox   *inbox.Inbox[batch]
+	writer  *serviceWriter
+	objects *objectWriter
+
+	// The rest is owned by the loop of the leader.
+	alloc      *ipam.Allocator
+	services   map[svcKey]*entry
+	namespaces map[string]map[string]string
+	nodes      map[string]*lb.Node
+	adopted    bool
+	parsed     parsed
+}
+
+// New puts a controller together. Run starts it.
+func New(c Config, p Parts) *Controller {
+	return &Controller{
+		Parts:      p,
+		config:     c,
+		inbox:      inbox.New(newBatch),
+		writer:     newServiceWriter(p.Log, p.Client, p.Events),
+		objects:    newObjectWriter(p.Log, p.Client, c.Namespace),
+		alloc:      ipam.New(nil),
+		services:   map[svcKey]*entry{},
+		namespaces: map[string]map[string]string{},
+		nodes:      map[string]*lb.Node{},
+	}
+}
+
+// Run waits for the lead and gives addresses until ctx is done. It expects the caller to run
+// the cache.
+func (c *Controller) Run(ctx context.Context) error {
+	synced, err := c.watch(ctx)
+	if err != nil {
+		return fmt.Errorf("controller: %w", err)
+	}
+	if err := watch.WaitFor(ctx, synced...); err != nil {
+		return fmt.Errorf("controller: %w", err)
+	}
+	c.Log.Info("first lists are complete; waiting for the lead", "lease", c.config.Lease)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	leading := make(chan error, 1)
+	started := false
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Lock: &resourcelock.LeaseLock{
+			LeaseMeta:  leaseMeta(c.config),
+			Client:     c.Clientset.CoordinationV1(),
+			LockConfig: resourcelock.ResourceLockConfig{Identity: c.config.Identity},
+		},
+		LeaseDuration:   leaseDuration,
+		RenewDeadline:   renewDeadline,
+		RetryPeriod:     retryPeriod,
+		ReleaseOnCancel: true,
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(ctx context.Context) {
+				started = true
+				leading <- c.lead(ctx)
+			},
+			OnStoppedLeading: func() {},
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("controller: %w", err)
+	}
+	elector.Run(ctx)
+	lost := ctx.Err() == nil
+	cancel()
+	if started {
+		if err := <-leading; err != nil {
+			return err
+		}
+	}
+	if lost {
+		return ErrLostLead
+	}
+	return nil
+}
+
+// lead is the life of a leader.
+func (c *Controller) lead(ctx context.Context) error {
+	c.Log.Info("leading")
+	done := make(chan struct{}, 3)
+	start := func(run func(context.Context)) {
+		go func() { run(ctx); done <- struct{}{} }()
+	}
+	start(c.writer.run)
+	start(c.objects.run)
+	start(c.keepSecret)
+	c.loop(ctx)
+	for range cap(done) {
+		<-done
+	}
+	return nil
+}
+
+// watch registers for all changes that allocation depends on.
+func (c *Controller) watch(ctx context.Context) ([]watch.Synced, error) {
+	services, err := watch.Objects(ctx, c.Cache, &corev1.Service{},
+		func(o *corev1.Service) { c.inbox.Post(func(b *batch) { b.services[keyOf(o)] = o }) },
+		func(o *corev1.Service) { c.inbox.Post(func(b *batch) { b.services[keyOf(o)] = nil }) })
+	if err != nil {
+		return nil, err
+	}
+	namespaces, err := watch.Objects(ctx, c.Cache, &corev1.Namespace{},
+		func(o *corev1.Namespace) { c.inbox.Post(func(b *batch) { b.namespaces[o.Name] = o.Labels }) },
+		func(o *corev1.Namespace) { c.inbox.Post(func(b *batch) { b.namespaces[o.Name] = nil }) })
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := watch.Objects(ctx, c.Cache, &corev1.Node{},
+		func(o *corev1.Node) { c.inbox.Post(func(b *batch) { b.nodes[o.Name] = translate.Node(o) }) },
+		func(o *corev1.Node) { c.inbox.Post(func(b *batch) { b.nodes[o.Name] = nil }) })
+	if err != nil {
+		return nil, err
+	}
+	configs, err := resources.Watch(ctx, c.Cache, resources.Changes{
+		Config: func() { c.inbox.Post(func(b *batch) { b.config = true }) },
+		Status: func() { c.inbox.Post(func(b *batch) { b.status = true }) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return append(configs, services, namespaces, nodes), nil
+}

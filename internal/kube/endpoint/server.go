@@ -1,0 +1,74 @@
+package endpoint
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/http"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+)
+
+// HeaderAuthorization may carry the bearer token in place of Authorization. The proxy of the
+// API server removes the latter before it forwards a request.
+const HeaderAuthorization = "Lintel-Authorization"
+
+// SpeakerPath is where a speaker answers with a SpeakerReport. The query parameter service,
+// "namespace/name", adds the verdicts about that Service.
+const SpeakerPath = "/lintel/v1/speaker"
+
+// Options say how to serve.
+type Options struct {
+	// Port is the TCP port, on all addresses.
+	Port int
+	// CertDir holds tls.crt and tls.key; empty means a self-signed certificate.
+	CertDir string
+	// TLS changes the TLS configuration.
+	TLS []func(*tls.Config)
+	// Handlers are served besides /metrics, by path.
+	Handlers map[string]http.Handler
+}
+
+// New makes the server; its Start serves until the context is done.
+func New(c *rest.Config, o Options) (metricsserver.Server, error) {
+	client, err := rest.HTTPClientFor(c)
+	if err != nil {
+		return nil, fmt.Errorf("endpoint: %w", err)
+	}
+	server, err := metricsserver.NewServer(metricsserver.Options{
+		SecureServing:  true,
+		BindAddress:    fmt.Sprintf(":%d", o.Port),
+		CertDir:        o.CertDir,
+		TLSOpts:        o.TLS,
+		ExtraHandlers:  o.Handlers,
+		FilterProvider: filterProvider,
+	}, c, client)
+	if err != nil {
+		return nil, fmt.Errorf("endpoint: %w", err)
+	}
+	return server, nil
+}
+
+// filterProvider makes the filter that asks the API server about each caller.
+func filterProvider(c *rest.Config, client *http.Client) (metricsserver.Filter, error) {
+	filter, err := filters.WithAuthenticationAndAuthorization(c, client)
+	if err != nil {
+		return nil, err
+	}
+	return func(log logr.Logger, next http.Handler) (http.Handler, error) {
+		checked, err := filter(log, next)
+		if err != nil {
+			return nil, err
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if token := r.Header.Get(HeaderAuthorization); token != "" {
+				r = r.Clone(r.Context())
+				r.Header.Set("Authorization", token)
+				r.Header.Del(HeaderAuthorization)
+			}
+			checked.ServeHTTP(w, r)
+		}), nil
+	}, nil
+}

@@ -1,0 +1,73 @@
+package speaker
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/lintel-lb/lintel/internal/kube/endpoint"
+	"github.com/lintel-lb/lintel/internal/lb"
+)
+
+// inspectTimeout bounds how long an inspection waits for the loop.
+const inspectTimeout = 5 * time.Second
+
+// Inspector answers requests for a SpeakerReport.
+func (s *Speaker) Inspector(version string, started time.Time) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var service *lb.ServiceKey
+		if q := r.URL.Query().Get("service"); q != "" {
+			k, err := lb.ParseServiceKey(q)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			service = &k
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), inspectTimeout)
+		defer cancel()
+		var report endpoint.SpeakerReport
+		err := s.Ask(ctx, func(s *Speaker) { report = s.inspect(service) })
+		if err != nil {
+			http.Error(w, "the speaker has not started to decide yet: "+err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		report.Version, report.Started = version, started
+		w.Header().Set("Content-Type", "application/json")
+		if err := json.NewEncoder(w).Encode(report); err != nil {
+			s.Log.Debug("an inspection was broken off", "error", err)
+		}
+	})
+}
+
+// inspect runs in the loop.
+func (s *Speaker) inspect(service *lb.ServiceKey) endpoint.SpeakerReport {
+	world := s.decider.World()
+	snap := s.Members.Snapshot()
+	r := endpoint.SpeakerReport{
+		Node:     s.config.Node,
+		Members:  slices.Sorted(maps.Keys(snap.Alive)),
+		Joining:  world.Members.Joining,
+		Problems: snap.Health.Problems(),
+		Links:    world.Links[s.config.Node],
+		Settings: world.Settings,
+		Gated:    world.Gated[s.config.Node],
+	}
+	for _, v := range s.parsed.verdicts {
+		if !v.Accepted {
+			r.Refused = append(r.Refused, v)
+		}
+	}
+	engine := s.Engine.Snapshot()
+	for _, a := range s.owned() {
+		r.Addresses = append(r.Addresses, endpoint.AnnouncedAddress{
+			Address: a, Services: slices.Clone(s.holders[a]), Layer2: engine.Addresses[a]})
+	}
+	if service != nil {
+		r.Verdicts = s.decider.Verdicts(*service, s.config.Node)
+	}
+	return r
+}

@@ -1,0 +1,97 @@
+package speaker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/lintel-lb/lintel/api/v1beta1"
+	"github.com/lintel-lb/lintel/internal/lb"
+)
+
+// Labels of ServiceL2Status objects.
+const (
+	labelNode             = "metallb.io/node"
+	labelServiceName      = "metallb.io/service-name"
+	labelServiceNamespace = "metallb.io/service-namespace"
+)
+
+// l2StatusWriter writes the ServiceL2Status objects of one node. Each speaker writes only
+// objects of its own node, so that no two ever write the same one.
+type l2StatusWriter struct {
+	client    client.Client
+	node      string
+	namespace string
+	// pod is the name of the speaker's pod, which owns the objects; empty if there is none.
+	pod string
+}
+
+// statusName is the same for the same Service and node, which makes creating it idempotent.
+func statusName(k lb.ServiceKey, node string) string {
+	sum := sha256.Sum256([]byte(k.String() + "#" + node))
+	return "l2-" + hex.EncodeToString(sum[:8])
+}
+
+// write makes the object of a Service agree with the report: absent where there is nothing to report.
+func (w *l2StatusWriter) write(ctx context.Context, k lb.ServiceKey, r report) error {
+	obj := &v1beta1.ServiceL2Status{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: statusName(k, w.node)}}
+	if len(r.addresses) == 0 {
+		if err := client.IgnoreNotFound(w.client.Delete(ctx, obj)); err != nil {
+			return fmt.Errorf("delete ServiceL2Status: %w", err)
+		}
+		return nil
+	}
+	want := v1beta1.ServiceL2StatusValue{Node: w.node, ServiceName: k.Name, ServiceNamespace: k.Namespace}
+	for _, l := range r.links {
+		want.Interfaces = append(want.Interfaces, v1beta1.InterfaceInfo{Name: l})
+	}
+	err := w.client.Get(ctx, client.ObjectKeyFromObject(obj), obj)
+	switch {
+	case apierrors.IsNotFound(err):
+		obj.Labels = map[string]string{labelNode: w.node, labelServiceName: k.Name, labelServiceNamespace: k.Namespace}
+		owners, err := w.owners(ctx)
+		if err != nil {
+			return err
+		}
+		obj.OwnerReferences = owners
+		if err := w.client.Create(ctx, obj); err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("create ServiceL2Status: %w", err)
+		}
+	case err != nil:
+		return fmt.Errorf("read ServiceL2Status: %w", err)
+	case sameStatus(obj.Status, want):
+		return nil
+	}
+	obj.Status = want
+	if err := w.client.Status().Update(ctx, obj); err != nil {
+		return fmt.Errorf("update ServiceL2Status: %w", err)
+	}
+	return nil
+}
+
+// owners makes an object go with the speaker's pod.
+func (w *l2StatusWriter) owners(ctx context.Context) ([]metav1.OwnerReference, error) {
+	if w.pod == "" {
+		return nil, nil
+	}
+	pod := &corev1.Pod{}
+	if err := w.client.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: w.pod}, pod); err != nil {
+		return nil, fmt.Errorf("read the own pod: %w", err)
+	}
+	return []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID}}, nil
+}
+
+func sameStatus(a, b v1beta1.ServiceL2StatusValue) bool {
+	return a.Node == b.Node && a.ServiceName == b.ServiceName && a.ServiceNamespace == b.ServiceNamespace &&
+		slices.Equal(a.Interfaces, b.Interfaces)
+}
+
+func uid(s string) types.UID { return types.UID(s) }

@@ -1,0 +1,210 @@
+package speaker
+
+import (
+	"context"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lintel-lb/lintel/internal/announce"
+	"github.com/lintel-lb/lintel/internal/config"
+	"github.com/lintel-lb/lintel/internal/kube/resources"
+	"github.com/lintel-lb/lintel/internal/kube/translate"
+	"github.com/lintel-lb/lintel/internal/l2"
+	"github.com/lintel-lb/lintel/internal/lb"
+)
+
+// loop is the goroutine that owns the World of this speaker.
+func (s *Speaker) loop(ctx context.Context, linksChanged <-chan struct{}) {
+	s.inbox.Post(func(b *batch) { b.config = true })
+	joinWait := time.NewTimer(s.config.JoinWait)
+	defer joinWait.Stop()
+	s.applyLinks()
+	s.applyMembers(false)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.inbox.Ready():
+			s.apply(ctx, s.inbox.Take())
+		case <-linksChanged:
+			s.applyLinks()
+		case <-s.Gate.Changed():
+			s.applyLinks()
+		case <-s.Members.Changed():
+			s.applyMembers(false)
+		case <-joinWait.C:
+			s.applyMembers(true)
+		case ask := <-s.questions:
+			ask(s)
+			continue
+		}
+		s.flush()
+	}
+}
+
+// apply brings a batch of changes into the World.
+func (s *Speaker) apply(ctx context.Context, b *batch) {
+	for k, svc := range b.services {
+		s.decider.SetService(k, svc)
+	}
+	for k, changed := range b.slices {
+		for name, sum := range changed {
+			switch {
+			case sum == nil:
+				delete(s.slices[k], name)
+			case s.slices[k] == nil:
+				s.slices[k] = map[string]lb.Endpoints{name: *sum}
+			default:
+				s.slices[k][name] = *sum
+			}
+		}
+		s.decider.SetEndpoints(k, translate.Sum(s.slices[k]))
+		if len(s.slices[k]) == 0 {
+			delete(s.slices, k)
+		}
+	}
+	for name, n := range b.nodes {
+		if old := s.decider.World().Nodes[name]; old == nil || n == nil || !maps.Equal(old.Labels, n.Labels) {
+			b.config = true
+		}
+		s.decider.SetNode(name, n)
+	}
+	if b.config {
+		s.applyConfig(ctx)
+	}
+}
+
+// applyConfig reads the configuration again. What cannot be read leaves the old one in force.
+func (s *Speaker) applyConfig(ctx context.Context) {
+	in, err := resources.Read(ctx, s.Cache, s.config.Namespace, resources.Context{Nodes: s.decider.World().Nodes, Assigned: s.assigned()})
+	if err != nil {
+		s.Log.Error("cannot read the configuration; the last one stays in force", "error", err)
+		return
+	}
+	result := config.Parse(in)
+	s.parsed.set(s.Log, result.Verdicts)
+	s.metrics.configLoaded(result.Verdicts)
+	s.decider.SetConfig(result.Config)
+}
+
+// assigned are the addresses that Services hold, with the pool they came from.
+func (s *Speaker) assigned() map[netip.Addr]string {
+	out := map[netip.Addr]string{}
+	for _, svc := range s.decider.World().Services {
+		for _, a := range svc.Addresses {
+			out[a] = svc.AssignedPool
+		}
+	}
+	return out
+}
+
+// flush makes the decisions that are due and has the engine follow them.
+func (s *Speaker) flush() {
+	changed := s.decider.Flush()
+	if len(changed) == 0 {
+		return
+	}
+	affected := map[lb.ServiceKey]bool{}
+	moved := false
+	for _, a := range changed {
+		for _, k := range s.holders[a] {
+			affected[k] = true
+		}
+		now := s.decider.Holders(a)
+		for _, k := range now {
+			affected[k] = true
+		}
+		if len(now) == 0 {
+			delete(s.holders, a)
+		} else {
+			s.holders[a] = slices.Clone(now)
+		}
+		scope, own := s.decider.Scope(a, s.config.Node)
+		old, had := s.scopes[a]
+		if own == had && scope.Equal(old) {
+			continue
+		}
+		moved = true
+		if own {
+			s.scopes[a] = scope
+			s.Log.Info("announcing", "address", a, "services", now)
+		} else {
+			delete(s.scopes, a)
+			owner, _ := s.decider.Owner(a)
+			s.Log.Info("not announcing any more", "address", a, "owner", owner)
+		}
+	}
+	if moved {
+		s.Engine.Set(desired(s.scopes))
+	}
+	for k := range affected {
+		s.report(k)
+	}
+}
+
+// desired gives the engine's form of the scopes.
+func desired(scopes map[netip.Addr]announce.Scope) l2.Desired {
+	d := l2.Desired{Addresses: make(map[netip.Addr]l2.Scope, len(scopes))}
+	for a, sc := range scopes {
+		d.Addresses[a] = l2.Scope{All: sc.All, Links: sc.Links}
+	}
+	return d
+}
+
+// report tells status, metrics and events what this node does for a Service.
+func (s *Speaker) report(k lb.ServiceKey) {
+	now := report{}
+	for _, v := range s.decider.Verdicts(k, s.config.Node) {
+		if v.Outcome == lb.Announce {
+			now.addresses = append(now.addresses, v.Address)
+			now.allLinks = now.allLinks || v.AllLinks
+			now.links = append(now.links, v.Links...)
+		}
+	}
+	if now.allLinks {
+		now.links = nil
+	}
+	slices.Sort(now.links)
+	now.links = slices.Compact(now.links)
+	before := s.reports.set(k, now)
+	s.metrics.announced(s.config.Node, k, before.addresses, now.addresses)
+	if len(before.addresses) == 0 && len(now.addresses) > 0 {
+		s.Events.Eventf(serviceRef(k, s.decider.World().Services[k]), corev1.EventTypeNormal, "nodeAssigned",
+			"announcing from node %q with protocol %q", s.config.Node, lb.Layer2)
+	}
+}
+
+// serviceRef is what an event about a Service refers to.
+func serviceRef(k lb.ServiceKey, svc *lb.Service) *corev1.Service {
+	ref := &corev1.Service{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: k.Namespace, Name: k.Name},
+	}
+	if svc != nil {
+		ref.UID = uid(svc.UID)
+	}
+	return ref
+}
+
+// Ask runs a question in the loop, where it may read everything that the loop owns. It
+// returns when the question was answered, or with the context's error.
+func (s *Speaker) Ask(ctx context.Context, question func(*Speaker)) error {
+	done := make(chan struct{})
+	select {
+	case s.questions <- func(s *Speaker) { defer close(done); question(s) }:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	<-done
+	return nil
+}
+
+// owned are the addresses that this node announces, sorted.
+func (s *Speaker) owned() []netip.Addr {
+	return slices.SortedFunc(maps.Keys(s.scopes), netip.Addr.Compare)
+}

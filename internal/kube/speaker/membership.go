@@ -1,0 +1,75 @@
+package speaker
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/lintel-lb/lintel/internal/lb"
+)
+
+// payload is what a speaker tells all others about its node.
+type payload struct {
+	// Version is 1. Readers ignore payloads of versions that they do not know.
+	Version int       `json:"v"`
+	Links   []lb.Link `json:"links"`
+	Gated   bool      `json:"gated,omitempty"`
+}
+
+// applyLinks brings the state of this node's links and gate into the World and tells the others.
+func (s *Speaker) applyLinks() {
+	p := payload{Version: 1, Gated: s.Gate.Closed()}
+	for _, l := range s.Links.Snapshot().Links {
+		if s.config.Usable(&l) {
+			p.Links = append(p.Links, lb.Link{Name: l.Name, Usable: true, ARP: l.ARP(), NDP: l.NDP(), Prefixes: l.Prefixes})
+		}
+	}
+	s.decider.SetLinks(s.config.Node, p.Links, true)
+	s.decider.SetGated(s.config.Node, p.Gated)
+	told, err := json.Marshal(p)
+	if err != nil {
+		s.Log.Error("cannot encode the state of this node", "error", err)
+		return
+	}
+	if bytes.Equal(told, s.told) {
+		return
+	}
+	if err := s.Members.SetState(told); err != nil {
+		s.Log.Error("cannot tell the other speakers about the links of this node", "error", err)
+		return
+	}
+	s.told = told
+}
+
+// applyMembers brings the membership and what the members told into the World. waited says
+// that the others were waited for long enough.
+func (s *Speaker) applyMembers(waited bool) {
+	snap := s.Members.Snapshot()
+	if !snap.Enabled {
+		s.decider.SetMembers(lb.Members{})
+		return
+	}
+	if !s.joined {
+		s.joined = snap.Health.Joined || waited && !snap.Health.WaitingForKey
+	}
+	m := lb.Members{Enabled: true, Joining: !s.joined, Alive: make(map[string]bool, len(snap.Alive))}
+	for name, member := range snap.Alive {
+		m.Alive[name] = true
+		if name == s.config.Node {
+			continue
+		}
+		var p payload
+		if err := json.Unmarshal(member.State, &p); err != nil || p.Version != 1 {
+			s.decider.SetLinks(name, nil, false)
+			continue
+		}
+		s.decider.SetLinks(name, p.Links, true)
+		s.decider.SetGated(name, p.Gated)
+	}
+	for name := range s.decider.World().Links {
+		if !m.Alive[name] && name != s.config.Node {
+			s.decider.SetLinks(name, nil, false)
+			s.decider.SetGated(name, false)
+		}
+	}
+	s.decider.SetMembers(m)
+}

@@ -1,0 +1,133 @@
+package speaker
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+
+	"github.com/lintel-lb/lintel/internal/kube/inbox"
+	"github.com/lintel-lb/lintel/internal/kube/watch"
+	"github.com/lintel-lb/lintel/internal/members"
+)
+
+// secretKey and previousKey are the keys in the memberlist Secret that hold the gossip key,
+// and one that is accepted besides while keys are changed.
+const (
+	secretKey   = "secretkey"
+	previousKey = "secretkey-previous"
+)
+
+// Peers tells the membership who ought to take part and with which key, from the speaker
+// pods and the memberlist Secret. Nothing needs to exist when it starts.
+type Peers struct {
+	Log     *slog.Logger
+	Cache   cache.Cache
+	Members members.Membership
+	// Secret is the name of the memberlist Secret; empty where the key comes from elsewhere.
+	Secret string
+	// Matches tells a speaker's pod by its labels.
+	Matches func(labels map[string]string) bool
+}
+
+// peersBatch is what watches have seen since the last look.
+type peersBatch struct {
+	pods   map[string]*members.Peer
+	secret *corev1.Secret
+}
+
+// Run follows pods and Secret until ctx is done.
+func (p *Peers) Run(ctx context.Context) error {
+	in := inbox.New(func() *peersBatch { return &peersBatch{pods: map[string]*members.Peer{}} })
+	_, err := watch.Objects(ctx, p.Cache, &corev1.Pod{},
+		func(o *corev1.Pod) { in.Post(func(b *peersBatch) { b.pods[o.Name] = p.peer(o) }) },
+		func(o *corev1.Pod) { in.Post(func(b *peersBatch) { b.pods[o.Name] = nil }) })
+	if err != nil {
+		return fmt.Errorf("speaker: %w", err)
+	}
+	if p.Secret != "" {
+		_, err := watch.Objects(ctx, p.Cache, &corev1.Secret{},
+			func(o *corev1.Secret) {
+				if o.Name == p.Secret {
+					in.Post(func(b *peersBatch) { b.secret = o })
+				}
+			},
+			func(*corev1.Secret) {})
+		if err != nil {
+			return fmt.Errorf("speaker: %w", err)
+		}
+	}
+	pods := map[string]*members.Peer{}
+	keys := keyRing{}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-in.Ready():
+		}
+		b := in.Take()
+		for name, peer := range b.pods {
+			if peer == nil {
+				delete(pods, name)
+			} else {
+				pods[name] = peer
+			}
+		}
+		if len(b.pods) > 0 {
+			list := make([]members.Peer, 0, len(pods))
+			for _, peer := range pods {
+				list = append(list, *peer)
+			}
+			slices.SortFunc(list, func(a, b members.Peer) int { return a.Addr.Compare(b.Addr) })
+			p.Members.SetPeers(list)
+		}
+		if b.secret != nil && keys.set(b.secret.Data) {
+			if err := p.Members.SetKeys(keys.primary, keys.others...); err != nil {
+				p.Log.Error("the memberlist Secret cannot be used", "secret", p.Secret, "error", err)
+			}
+		}
+	}
+}
+
+// peer gives the member that a speaker's pod stands for, or nil while it cannot be one.
+func (p *Peers) peer(pod *corev1.Pod) *members.Peer {
+	ip, err := netip.ParseAddr(pod.Status.PodIP)
+	if err != nil || !p.Matches(pod.Labels) || pod.DeletionTimestamp != nil || pod.Status.Phase != corev1.PodRunning {
+		return nil
+	}
+	return &members.Peer{Node: pod.Spec.NodeName, Addr: netip.AddrPortFrom(ip, 0)}
+}
+
+// keyRing follows the keys in the Secret. The key that was in use before stays accepted, so
+// that speakers which read the Secret a moment later are still understood.
+type keyRing struct {
+	primary []byte
+	others  [][]byte
+}
+
+// set takes the data of the Secret and tells whether the keys changed.
+func (r *keyRing) set(data map[string][]byte) bool {
+	text, ok := data[secretKey]
+	if !ok || len(text) == 0 {
+		return false
+	}
+	primary := members.KeyFromSecret(text)
+	var others [][]byte
+	if previous := data[previousKey]; len(previous) > 0 {
+		others = append(others, members.KeyFromSecret(previous))
+	}
+	if bytes.Equal(primary, r.primary) {
+		if len(others) == 0 || slices.ContainsFunc(r.others, func(k []byte) bool { return bytes.Equal(k, others[0]) }) {
+			return false
+		}
+	} else if r.primary != nil {
+		others = append(others, r.primary)
+	}
+	r.primary, r.others = primary, others
+	return true
+}

@@ -1,0 +1,166 @@
+package speaker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/client-go/tools/record"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/lintel-lb/lintel/internal/announce"
+	"github.com/lintel-lb/lintel/internal/kube/inbox"
+	"github.com/lintel-lb/lintel/internal/kube/resources"
+	"github.com/lintel-lb/lintel/internal/kube/translate"
+	"github.com/lintel-lb/lintel/internal/kube/watch"
+	"github.com/lintel-lb/lintel/internal/l2"
+	"github.com/lintel-lb/lintel/internal/lb"
+	"github.com/lintel-lb/lintel/internal/links"
+	"github.com/lintel-lb/lintel/internal/members"
+)
+
+// Config is what a speaker is told when it starts.
+type Config struct {
+	// Node is the name of the Node object that this speaker acts for.
+	Node string
+	// Namespace is where metallb.io objects and speaker pods are.
+	Namespace string
+	// Pod is the name of the own pod, which owns the status objects; empty if there is none.
+	Pod      string
+	Classes  translate.Classes
+	Settings lb.Settings
+	// Usable tells whether a link may be announced on.
+	Usable func(*links.Link) bool
+	// JoinWait bounds how long the first announcement waits for other speakers that are known
+	// to exist and do not answer.
+	JoinWait time.Duration
+}
+
+// Engine makes the network answer for addresses. It is implemented by *l2.Engine.
+type Engine interface {
+	// Set takes the whole desired set. It must not block.
+	Set(l2.Desired) (version uint64)
+	Snapshot() l2.State
+}
+
+// Parts are what a speaker is put together from. All but Gate are required.
+type Parts struct {
+	Log     *slog.Logger
+	Cache   cache.Cache
+	Client  client.Client
+	Events  record.EventRecorder
+	Engine  Engine
+	Members members.Membership
+	Links   *links.Watcher
+	// Gate tells whether this node would forward traffic; nil means that it is not asked.
+	Gate *Gate
+}
+
+// Speaker is the speaker of one node.
+type Speaker struct {
+	Parts
+	config Config
+
+	inbox     *inbox.Inbox[batch]
+	questions chan func(*Speaker)
+	reports   *reports
+	metrics   *Metrics
+	deciding  atomic.Bool
+
+	// The rest is owned by the loop.
+	decider *announce.Decider
+	slices  map[lb.ServiceKey]map[string]lb.Endpoints
+	scopes  map[netip.Addr]announce.Scope
+	holders map[netip.Addr][]lb.ServiceKey
+	told    []byte
+	// joined is set once other speakers were met or were waited for long enough.
+	joined bool
+	// parsed are the verdicts about the configuration in force.
+	parsed configSummary
+}
+
+// New puts a speaker together. Run starts it.
+func New(c Config, p Parts, m *Metrics) *Speaker {
+	w := lb.NewWorld()
+	w.Settings = c.Settings
+	return &Speaker{
+		Parts:     p,
+		config:    c,
+		inbox:     inbox.New(newBatch),
+		questions: make(chan func(*Speaker)),
+		reports:   newReports(p.Log, &l2StatusWriter{client: p.Client, node: c.Node, namespace: c.Namespace, pod: c.Pod}),
+		metrics:   m,
+		decider:   announce.Decide(w),
+		slices:    map[lb.ServiceKey]map[string]lb.Endpoints{},
+		scopes:    map[netip.Addr]announce.Scope{},
+		holders:   map[netip.Addr][]lb.ServiceKey{},
+	}
+}
+
+// Run announces until ctx is done. It expects the cache, the engine, the membership and the
+// links to be run by the caller, and leaves the engine with its last desired set: who runs
+// the engine decides how to end.
+func (s *Speaker) Run(ctx context.Context) error {
+	synced, err := s.watch(ctx)
+	if err != nil {
+		return fmt.Errorf("speaker: %w", err)
+	}
+	linksChanged := s.Links.Subscribe()
+	if err := watch.WaitFor(ctx, synced...); err != nil {
+		return fmt.Errorf("speaker: %w", err)
+	}
+	s.Log.Info("first lists are complete", "node", s.config.Node)
+	s.deciding.Store(true)
+	reportsDone := make(chan struct{})
+	go func() {
+		defer close(reportsDone)
+		s.reports.run(ctx)
+	}()
+	s.loop(ctx, linksChanged)
+	<-reportsDone
+	return nil
+}
+
+// Ready says why the speaker does not decide yet; nil means that it does.
+func (s *Speaker) Ready() error {
+	if !s.deciding.Load() {
+		return errors.New("the first lists from the API server are not complete")
+	}
+	return nil
+}
+
+// watch registers for all changes that the World is made of.
+func (s *Speaker) watch(ctx context.Context) ([]watch.Synced, error) {
+	services, err := watch.Objects(ctx, s.Cache, &corev1.Service{},
+		func(o *corev1.Service) { s.inbox.Post(func(b *batch) { b.setService(s.config.Classes, o) }) },
+		func(o *corev1.Service) { s.inbox.Post(func(b *batch) { b.removeService(o) }) })
+	if err != nil {
+		return nil, err
+	}
+	slices, err := watch.Objects(ctx, s.Cache, &discoveryv1.EndpointSlice{},
+		func(o *discoveryv1.EndpointSlice) { s.inbox.Post(func(b *batch) { b.setSlice(o) }) },
+		func(o *discoveryv1.EndpointSlice) { s.inbox.Post(func(b *batch) { b.removeSlice(o) }) })
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := watch.Objects(ctx, s.Cache, &corev1.Node{},
+		func(o *corev1.Node) { s.inbox.Post(func(b *batch) { b.nodes[o.Name] = translate.Node(o) }) },
+		func(o *corev1.Node) { s.inbox.Post(func(b *batch) { b.nodes[o.Name] = nil }) })
+	if err != nil {
+		return nil, err
+	}
+	configs, err := resources.Watch(ctx, s.Cache, resources.Changes{
+		Config: func() { s.inbox.Post(func(b *batch) { b.config = true }) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return append(configs, services, slices, nodes), nil
+}
