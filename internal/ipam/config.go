@@ -50,6 +50,7 @@ func (a *Allocator) SetConfig(cfg *lb.Config) Change {
 	}
 	slices.SortFunc(c.Lost, func(x, y Lost) int { return x.Service.Compare(y.Service) })
 	slices.SortFunc(c.Moved, lb.ServiceKey.Compare)
+	a.requeue()
 	c.Retry = a.concerned()
 	return c
 }

@@ -65,7 +65,7 @@ func (s *search) requested() (choice, *refusal) {
 	if c, ok := s.choose(p, families, want...); ok {
 		return c, nil
 	}
-	return choice{}, s.quotaRefusal(p)
+	return choice{}, s.quotaRefusal(p, len(families))
 }
 
 // missing gives the family that has to be added to a request for one address.

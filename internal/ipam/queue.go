@@ -3,6 +3,7 @@ package ipam
 import (
 	"cmp"
 	"iter"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -58,14 +59,14 @@ func newQueue() queue {
 
 // put makes the Service wait, or changes what it waits for; it keeps its turn.
 func (q *queue) put(svc *lb.Service, ns Namespace, told Event, in interest) {
-	w := q.byKey[svc.Key]
-	if w == nil {
-		q.last++
-		w = &waiter{seq: q.last}
-	} else {
+	w := &waiter{svc: svc, ns: ns, told: told, interest: in}
+	if old := q.byKey[svc.Key]; old != nil {
+		w.seq = old.seq
 		q.remove(svc.Key)
+	} else {
+		q.last++
+		w.seq = q.last
 	}
-	w.svc, w.ns, w.told, w.interest = svc, ns, told, in
 	q.byKey[svc.Key] = w
 	for _, addr := range in.addrs {
 		join(q.byAddr, addr, w)
@@ -110,34 +111,57 @@ func part[K comparable](m map[K]*line, k K, w *waiter) {
 
 // interest tells what a Service that met this refusal could profit from.
 func (s *search) interest(r *refusal) interest {
-	var in interest
 	switch r.reason {
 	case NotEnoughClusterIPs, ClusterIPsInvalid, RequestInvalid:
 		return interest{fixed: true}
-	case NoPool:
-		return interest{fixed: len(s.svc.ClusterIPs) == 0}
 	}
+	if len(s.svc.ClusterIPs) == 0 {
+		return interest{fixed: true}
+	}
+	return s.candidates()
+}
+
+// candidates are the addresses and pools that the Service could get something from.
+func (s *search) candidates() interest {
+	var in interest
+	pools := map[*pool]bool{}
 	req := s.svc.Request
 	switch {
+	case len(s.present) > 0 && s.mine(s.present[0]):
+		pools[s.a.poolOf(s.present[0])] = true
 	case len(req.Addresses) > 0:
 		in.addrs = req.Addresses
-		if p := s.a.poolOf(req.Addresses[0]); p != nil {
-			in.pools = []string{p.Name}
-		}
-	case len(s.present) > 0 && s.mine(s.present[0]):
-		in.pools = []string{s.a.poolOf(s.present[0]).Name}
+		pools[s.a.poolOf(req.Addresses[0])] = true
 	case req.Pool != "":
-		in.pools = []string{req.Pool}
+		pools[s.a.byName[req.Pool]] = true
 	default:
 		in.open = true
 		for _, p := range s.a.pinned.pools(s.svc, s.ns) {
-			in.pools = append(in.pools, p.Name)
+			pools[p] = true
 		}
 		for _, p := range s.a.ownReserved[s.svc.Key] {
-			in.pools = append(in.pools, p.Name)
+			pools[p] = true
 		}
 	}
+	delete(pools, nil)
+	for p := range pools {
+		in.pools = append(in.pools, p.Name)
+	}
 	return in
+}
+
+// requeue brings what the waiters could profit from in line with a new configuration.
+func (a *Allocator) requeue() {
+	for _, w := range slices.Collect(maps.Values(a.queue.byKey)) {
+		if w.fixed {
+			continue
+		}
+		s := &search{a: a, svc: w.svc, ns: w.ns}
+		if h := a.services[w.svc.Key]; h != nil {
+			s.present = h.addrs
+		}
+		a.queue.put(w.svc, w.ns, w.told, s.candidates())
+	}
 }
 
 // Waiting yields the Services that could get what they lack now that these addresses were

@@ -22,7 +22,7 @@ func (s *search) poolRefusal(p *pool, families []lb.Family) *refusal {
 	if p.Drain {
 		return refuse(Draining, "choose another pool, or end the drain", "pool %s is draining and gives no new addresses", p.Name)
 	}
-	if r := s.quotaRefusal(p); r != nil && s.hasAny(p, families) {
+	if r := s.quotaRefusal(p, len(families)); r != nil && s.hasAny(p, families) {
 		return r
 	}
 	return refuse(PoolExhausted, "add addresses to it, or choose another pool", "no available IPs in pool %s%s", p.Name, dual)
@@ -38,15 +38,20 @@ func (s *search) hasAny(p *pool, families []lb.Family) bool {
 	return true
 }
 
-// quotaRefusal tells of the quota of the namespace in a pool; nil where there is none.
-func (s *search) quotaRefusal(p *pool) *refusal {
+// quotaRefusal tells of the quota of the namespace in a pool, for a Service that needs so
+// many addresses; nil where there is none.
+func (s *search) quotaRefusal(p *pool, need int) *refusal {
 	limit, ok := p.Quota.Limit(s.svc.Key.Namespace)
 	if !ok {
 		return nil
 	}
+	more := ""
+	if need > 1 {
+		more = fmt.Sprintf(", and %d are needed", need)
+	}
 	return refuse(QuotaExceeded, "delete a Service, share an address, or have the quota raised",
-		"namespace %s holds %d of the %d addresses that it may have of pool %s",
-		s.svc.Key.Namespace, p.usage[s.svc.Key.Namespace], limit, p.Name)
+		"namespace %s holds %d of the %d addresses that it may have of pool %s%s",
+		s.svc.Key.Namespace, p.usage[s.svc.Key.Namespace], limit, p.Name, more)
 }
 
 // automaticRefusal says why no pool will do. It names the cause that is nearest to success.
@@ -64,7 +69,7 @@ func (s *search) automaticRefusal(phase [][]lb.Family) *refusal {
 				has = has && p.HasFamily(f)
 			}
 			fits = fits || has
-			if q := s.quotaRefusal(p); quota == nil && q != nil && has && !p.Drain && s.hasAny(p, families) {
+			if q := s.quotaRefusal(p, len(families)); quota == nil && q != nil && has && !p.Drain && s.hasAny(p, families) {
 				quota = q
 			}
 		}

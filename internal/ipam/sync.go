@@ -178,6 +178,11 @@ func (p *pass) allocate() {
 	c, r := p.decide()
 	if r != nil {
 		p.clear(r)
+		// Told as it is without the addresses given up, which are counted in some texts.
+		if _, now := p.decide(); now != nil {
+			r = now
+		}
+		p.explain(r)
 		p.tell(r, p.failed(r))
 		return
 	}
