@@ -1,0 +1,161 @@
+package config
+
+import "testing"
+
+func TestL2Rules(t *testing.T) {
+	const pool = `IPAddressPool a[zone=x] {addresses: [10.0.0.0/24]}
+		L2Advertisement l `
+	runRules(t, []ruleTest{
+		{"1.2 no spec", `IPAddressPool a {addresses: [10.0.0.0/24]}
+			L2Advertisement l`, ``},
+		{"1.2 unknown pools", pool + `{ipAddressPools: [a, b, c]}`, `L2Advertisement l: warning: no IPAddressPool is named b, c`},
+		{"1.2 no pool matches", pool + `{ipAddressPoolSelectors: [{matchLabels: {zone: q}}]}`, `L2Advertisement l: warning: no IPAddressPool is selected`},
+		{"1.2 a refused pool exists", `
+			IPAddressPool a {addresses: []}
+			L2Advertisement l {ipAddressPools: [a]}`, `
+			IPAddressPool a: InvalidAddresses
+			L2Advertisement l: warning: no IPAddressPool is selected`},
+		{"D1", pool + `{ipAddressPools: [a, a]}`, `L2Advertisement l: DuplicateEntry: …duplicate definition of ipAddressPools "a"`},
+		{"D2 pools", pool + `{ipAddressPoolSelectors: [{}, {}]}`, `L2Advertisement l: InvalidSelector: …duplicate definition of ipAddressPoolSelectors`},
+		{"D2 nodes", pool + `{nodeSelectors: [{}, {}]}`, `L2Advertisement l: InvalidSelector: …duplicate definition of nodeSelectors`},
+		{"D2 services", pool + `{serviceSelectors: [{}, {}]}`, `L2Advertisement l: InvalidSelector: …duplicate definition of serviceSelectors`},
+		{"extension: weight", pool + `{preferredNodeSelectors: [{weight: 101, nodeSelector: {}}]}`, `L2Advertisement l: InvalidWeight: …invalid weight 101, must be in 1-100 range`},
+		{"extension: selector", pool + `{preferredNodeSelectors: [{weight: 1, nodeSelector: {matchExpressions: [{key: a, operator: Like}]}}]}`, `L2Advertisement l: InvalidSelector: …preferredNodeSelectors[0].nodeSelector`},
+		{"2.1 wrong namespace", `L2Advertisement other/l`, `L2Advertisement l: WrongNamespace`},
+	})
+}
+
+func TestBGPRules(t *testing.T) {
+	const pool = `IPAddressPool a {addresses: [1.1.1.0/28]}
+		BGPAdvertisement b `
+	const ranges = `IPAddressPool a {addresses: [10.0.0.0-10.0.0.5]}
+		BGPAdvertisement b `
+	const pool6 = `IPAddressPool a {addresses: ["2001:db8::/64"]}
+		BGPAdvertisement b `
+	runRules(t, []ruleTest{
+		{"1.3 no spec", `IPAddressPool a {addresses: [10.0.0.0/24]}
+			BGPAdvertisement b`, ``},
+		{"1.3 unknown peers and pools", pool + `{peers: [p, q], ipAddressPools: [c]}`, `
+			BGPAdvertisement b: warning: no IPAddressPool is named c
+			BGPAdvertisement b: warning: no BGPPeer is named p, q`},
+		{"1.3 refused peer", pool + `{peers: [p]}
+			BGPPeer p`, `
+			BGPAdvertisement b: warning: BGPPeer p is refused
+			BGPPeer p: InvalidASN`},
+		{"D1 pools", pool + `{ipAddressPools: [a, a]}`, `BGPAdvertisement b: DuplicateEntry: …duplicate definition of ipAddressPools "a"`},
+		{"D1 peers", pool + `{peers: [p, p]}`, `BGPAdvertisement b: DuplicateEntry: …duplicate definition of peers "p"`},
+		{"D1 communities", pool + `{communities: ["1:2", "1:2"]}`, `BGPAdvertisement b: DuplicateEntry: …duplicate definition of community "1:2"`},
+		{"D2 pools", pool + `{ipAddressPoolSelectors: [{}, {}]}`, `BGPAdvertisement b: InvalidSelector: …duplicate definition of ipAddressPoolSelectors`},
+		{"D2 nodes", pool + `{nodeSelectors: [{}, {}]}`, `BGPAdvertisement b: InvalidSelector: …duplicate definition of nodeSelectors`},
+		{"D2 services", pool + `{serviceSelectors: [{}, {}]}`, `BGPAdvertisement b: InvalidSelector: …duplicate definition of serviceSelectors`},
+		{"D3", pool + `{serviceSelectors: [{}], aggregationLength: 30}`, `BGPAdvertisement b: SelectorsWithAggregation: …serviceSelectors and aggregationLength are mutually exclusive, both cannot be set in b`},
+		{"D3 IPv6", pool + `{serviceSelectors: [{}], aggregationLengthV6: 64}`, `BGPAdvertisement b: SelectorsWithAggregation: …serviceSelectors and aggregationLengthV6 are mutually exclusive, both cannot be set in b`},
+		{"D3 defaults", pool + `{serviceSelectors: [{}], aggregationLength: 32, aggregationLengthV6: 128}`, ``},
+		{"D4 10.2 #28", pool + `{aggregationLength: 33}`, `BGPAdvertisement b: InvalidAggregationLength: …invalid aggregation length 33 for IPv4`},
+		{"D4 IPv6", pool + `{aggregationLengthV6: 129}`, `BGPAdvertisement b: InvalidAggregationLength: …invalid aggregation length 129 for IPv6`},
+		{"D4 below 1", pool + `{aggregationLength: 0}`, `BGPAdvertisement b: InvalidAggregationLength: …invalid aggregation length 0 for IPv4`},
+		{"D4 IPv6 below 1 and not used", pool + `{aggregationLengthV6: 0}`, `BGPAdvertisement b: warning: aggregationLengthV6 0 is not in 1-128 range`},
+		{"D4 IPv6 below 1", pool6 + `{aggregationLengthV6: 0}`, `BGPAdvertisement b: InvalidAggregationLength: …invalid aggregation length 0`},
+		{"D5", pool + `{aggregationLength: 26}`, `BGPAdvertisement b: InvalidAggregationLength: …invalid aggregation length 26: prefix 28 in this pool is more specific than the aggregation length for addresses 1.1.1.0/28`},
+		{"D5 equal", pool + `{aggregationLength: 28}`, ``},
+		{"D5 IPv6", pool6 + `{aggregationLengthV6: 63}`, `BGPAdvertisement b: InvalidAggregationLength: …invalid aggregation length 63: prefix 64 in this pool is more specific than the aggregation length for addresses 2001:db8::/64`},
+		{"D5 a range by its largest block", ranges + `{aggregationLength: 29}`, `BGPAdvertisement b: InvalidAggregationLength: …invalid aggregation length 29: prefix 30 in this pool is more specific`},
+		{"D5 10.2 #16 addresses outside", ranges + `{aggregationLength: 30}`, `BGPAdvertisement b: warning: aggregation length 30 announces 10.0.0.4/30, which has addresses outside of 10.0.0.0-10.0.0.5 in pool a`},
+		{"D5 addresses outside on both ends", `IPAddressPool a {addresses: [10.0.0.2-10.0.0.13]}
+			BGPAdvertisement b {aggregationLength: 30}`, `BGPAdvertisement b: warning: aggregation length 30 announces 10.0.0.0/30 and 10.0.0.12/30`},
+		{"D5 nothing outside", ranges + `{aggregationLength: 31}`, ``},
+		{"D5 a small pool does not end the announcement of others", `
+			IPAddressPool a {addresses: [10.0.0.0/24]}
+			IPAddressPool b {addresses: [10.1.0.0/28]}
+			BGPAdvertisement b {aggregationLength: 24}`, `BGPAdvertisement b: warning: pool b is not announced: invalid aggregation length 24`},
+		{"D7 number", pool + `{communities: ["1:70000"]}`, `BGPAdvertisement b: InvalidCommunity: …invalid community value: invalid section`},
+		{"D7 large number", pool + `{communities: ["large:1:2:x"]}`, `BGPAdvertisement b: InvalidCommunity: …invalid community value: invalid section`},
+		{"D7 marker", pool + `{communities: ["big:1:2:3"]}`, `BGPAdvertisement b: InvalidCommunity: …invalid community value: expected community to be of format large`},
+		{"D7 unknown name", pool + `{communities: [vip]}`, `BGPAdvertisement b: InvalidCommunity: …invalid community "vip" in BGP advertisement…invalid community format: vip`},
+		{"D7 shape", pool + `{communities: ["1:2:3"]}`, `BGPAdvertisement b: InvalidCommunity: …invalid community format: 1:2:3`},
+		{"D7 name", pool + `{communities: [vip]}
+			Community c {communities: [{name: vip, value: "1:2"}]}`, ``},
+		{"D8 value", `Community c {communities: [{name: vip, value: "1:x"}]}`, `Community c: InvalidCommunity: parsing community "vip": invalid community value`},
+		{"D8 twice in one", `Community c {communities: [{name: vip, value: "1:1"}, {name: vip, value: "1:2"}]}`, `Community c: DuplicateCommunity: duplicate definition of community "vip"`},
+		{"D8 twice in two", pool + `{communities: [vip]}
+			Community z {communities: [{name: vip, value: "1:1"}]}
+			Community c {communities: [{name: other, value: "1:3"}, {name: vip, value: "1:2"}]}`,
+			`Community c: DuplicateCommunity: duplicate definition of community "vip": Community "z" defines it already`},
+		{"D8 names of a refused object are unknown", pool + `{communities: [vip]}
+			Community c {communities: [{name: vip, value: "1:1"}, {name: bad, value: x}]}`, `
+			BGPAdvertisement b: InvalidCommunity: …"vip"
+			Community c: InvalidCommunity`},
+		{"BFD echo and IPv6", pool6 + `{}
+			BGPPeer p {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1, bfdProfile: e}
+			BGPPeer q {myASN: 1, peerASN: 2, peerAddress: 10.0.0.2}
+			BFDProfile e {echoMode: true}`,
+			`BGPAdvertisement b: warning: pool a has bgpadvertisement b which references peer p which has bfd echo enabled`},
+		{"BFD echo and IPv6, other peers", pool6 + `{peers: [q]}
+			BGPPeer p {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1, bfdProfile: e}
+			BGPPeer q {myASN: 1, peerASN: 2, peerAddress: 10.0.0.2}
+			BFDProfile e {echoMode: true}`, ``},
+	})
+}
+
+func TestLocalPref(t *testing.T) {
+	const pool = `IPAddressPool a {addresses: [10.0.0.0/24]}
+		`
+	runRules(t, []ruleTest{
+		{"D6", pool + `BGPAdvertisement z {localPref: 100}
+			BGPAdvertisement b {localPref: 200}`,
+			`BGPAdvertisement b: ConflictingLocalPref: invalid local preference 200: local preferernce 100 was already set for the same type of BGP update. Check existing BGP advertisements with common pools and aggregation lengths…"z"`},
+		{"D6 unset is a value", pool + `BGPAdvertisement z
+			BGPAdvertisement b {localPref: 200}`, `BGPAdvertisement b: ConflictingLocalPref`},
+		{"D6 equal", pool + `BGPAdvertisement z {localPref: 100}
+			BGPAdvertisement b {localPref: 100}`, ``},
+		{"D6 service selectors", pool + `BGPAdvertisement z {localPref: 100}
+			BGPAdvertisement b {localPref: 200, serviceSelectors: [{}]}`, ``},
+		{"D6 lengths differ", pool + `BGPAdvertisement z {localPref: 100}
+			BGPAdvertisement b {localPref: 200, aggregationLength: 24}`, ``},
+		{"D6 lengths of the other family differ", pool + `BGPAdvertisement z {localPref: 100}
+			BGPAdvertisement b {localPref: 200, aggregationLengthV6: 64}`, `BGPAdvertisement b: ConflictingLocalPref`},
+		{"D6 one of two lengths differs", `IPAddressPool a {addresses: [10.0.0.0/24, "2001:db8::/64"]}
+			BGPAdvertisement z {localPref: 100}
+			BGPAdvertisement b {localPref: 200, aggregationLengthV6: 64}`, `BGPAdvertisement b: ConflictingLocalPref`},
+		{"D6 both lengths differ", `IPAddressPool a {addresses: [10.0.0.0/24, "2001:db8::/64"]}
+			BGPAdvertisement z {localPref: 100}
+			BGPAdvertisement b {localPref: 200, aggregationLength: 24, aggregationLengthV6: 64}`, ``},
+		{"D6 no peer in common", pool + `BGPAdvertisement z {localPref: 100, peers: [p]}
+			BGPAdvertisement b {localPref: 200, peers: [q]}
+			BGPPeer p {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1}
+			BGPPeer q {myASN: 1, peerASN: 2, peerAddress: 10.0.0.2}`, ``},
+		{"D6 all peers", pool + `BGPAdvertisement z {localPref: 100}
+			BGPAdvertisement b {localPref: 200, peers: [q]}
+			BGPPeer q {myASN: 1, peerASN: 2, peerAddress: 10.0.0.2}`, `BGPAdvertisement b: ConflictingLocalPref`},
+		{"D6 no node in common", pool + `BGPAdvertisement z {localPref: 100, nodeSelectors: [{matchLabels: {zone: a}}]}
+			BGPAdvertisement b {localPref: 200, nodeSelectors: [{matchLabels: {zone: b}}]}
+			Node n1[zone=a]
+			Node n2[zone=b]`, ``},
+		{"D6 a node in common", pool + `BGPAdvertisement z {localPref: 100, nodeSelectors: [{matchLabels: {zone: a}}]}
+			BGPAdvertisement b {localPref: 200, nodeSelectors: [{matchLabels: {rack: r}}]}
+			Node n1[zone=a,rack=r]`, `BGPAdvertisement b: ConflictingLocalPref`},
+		{"D6 no pool in common", `IPAddressPool a {addresses: [10.0.0.0/24]}
+			IPAddressPool b {addresses: [10.0.1.0/24]}
+			BGPAdvertisement z {localPref: 100, ipAddressPools: [a]}
+			BGPAdvertisement b {localPref: 200, ipAddressPools: [b]}`, ``},
+		{"D6 10.2 #15 an empty pool does no harm", `IPAddressPool a {addresses: ["1.2.3.4-fc00::1"]}
+			BGPAdvertisement z {localPref: 100, ipAddressPools: [a]}
+			BGPAdvertisement b {localPref: 200, ipAddressPools: [a]}`, `
+			BGPAdvertisement b: warning: no IPAddressPool is selected
+			BGPAdvertisement z: warning: no IPAddressPool is selected
+			IPAddressPool a: InvalidAddresses`},
+	})
+}
+
+func TestBFDRules(t *testing.T) {
+	runRules(t, []ruleTest{
+		{"1.5 bounds", `
+			BFDProfile a {receiveInterval: 10, transmitInterval: 10, detectMultiplier: 2, echoInterval: 10, minimumTtl: 1}
+			BFDProfile b {receiveInterval: 60000, transmitInterval: 60000, detectMultiplier: 255, echoInterval: 60000, minimumTtl: 254}`, ``},
+		{"1.5 multiplier", `BFDProfile a {detectMultiplier: 1}`, `BFDProfile a: InvalidBFDParameter: …invalid detect multiplier value…invalid value 1, must be in 2-255 range`},
+		{"1.5 receive", `BFDProfile a {receiveInterval: 9}`, `BFDProfile a: InvalidBFDParameter: …invalid receive interval value…invalid value 9, must be in 10-60000 range`},
+		{"1.5 transmit", `BFDProfile a {transmitInterval: 60001}`, `BFDProfile a: InvalidBFDParameter: …invalid transmit interval value…must be in 10-60000 range`},
+		{"1.5 echo", `BFDProfile a {echoInterval: 0}`, `BFDProfile a: InvalidBFDParameter: …invalid echo interval value…must be in 10-60000 range`},
+		{"1.5 ttl", `BFDProfile a {minimumTtl: 255}`, `BFDProfile a: InvalidBFDParameter: …invalid minimum ttl value…must be in 1-254 range`},
+	})
+}
