@@ -106,10 +106,8 @@ func (l *Lab) removeFiles() error {
 			return fmt.Errorf("lab: unmount %s: %w", m, err)
 		}
 	}
-	for _, dir := range append(l.routerDirs(), l.dir) {
-		if err := os.RemoveAll(dir); err != nil {
-			return fmt.Errorf("lab: %w", err)
-		}
+	if err := os.RemoveAll(l.dir); err != nil {
+		return fmt.Errorf("lab: %w", err)
 	}
 	return nil
 }
@@ -159,7 +157,7 @@ func (l *Lab) verifyGone(inodes map[string]string) error {
 			left = append(left, fmt.Sprintf("process %d of %s", pid, host))
 		}
 	}
-	for _, path := range append(l.routerDirs(), l.dir, l.cgroup) {
+	for _, path := range []string{l.dir, l.cgroup} {
 		if _, err := os.Lstat(path); err == nil {
 			left = append(left, path)
 		}

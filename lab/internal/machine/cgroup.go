@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // CgroupRoot returns where the version 2 hierarchy is mounted.
@@ -86,8 +90,25 @@ func groupPids(dir string) ([]int, error) {
 	return out, nil
 }
 
-// removeGroup removes a control group and those below it. They must be empty.
-func removeGroup(dir string) error {
+// removeGroup removes a control group and those below it. They must hold no
+// process, but threads of one may still be ending: it waits for those.
+func removeGroup(ctx context.Context, dir string) error {
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for {
+		err := removeGroupOnce(dir)
+		if !errors.Is(err, unix.EBUSY) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", err, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+func removeGroupOnce(dir string) error {
 	all, err := groups(dir)
 	if err != nil {
 		return fmt.Errorf("machine: %w", err)

@@ -74,6 +74,18 @@ func (m Machine) Stop(ctx context.Context, name string) error {
 	}
 }
 
+// Signal sends a signal to a daemon.
+func (m Machine) Signal(name string, signal unix.Signal) error {
+	d, alive := m.daemon(name)
+	if !alive {
+		return fmt.Errorf("machine: %s of %s does not run", name, m.Namespace)
+	}
+	if err := unix.Kill(d.pid, signal); err != nil {
+		return fmt.Errorf("machine: signal to %s of %s: %w", name, m.Namespace, err)
+	}
+	return nil
+}
+
 // Alive tells whether a daemon runs.
 func (m Machine) Alive(name string) bool {
 	_, alive := m.daemon(name)

@@ -110,5 +110,5 @@ func (m Machine) helper(ctx context.Context, verb string, flags, argv []string) 
 
 // Remove ends every program of the host and removes its control group.
 func (m Machine) Remove(ctx context.Context) error {
-	return errors.Join(m.Kill(ctx), removeGroup(m.Cgroup))
+	return errors.Join(m.Kill(ctx), removeGroup(ctx, m.Cgroup))
 }
