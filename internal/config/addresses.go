@@ -70,6 +70,9 @@ func parsePrefix(s string) (netip.Prefix, error) {
 		}
 		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 	}
+	if netipx.PrefixLastIP(p).Is4In6() {
+		return netip.Prefix{}, errNoPrefix // from IPv6 into what counts as IPv4
+	}
 	return p.Masked(), nil
 }
 
