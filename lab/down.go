@@ -18,7 +18,7 @@ import (
 )
 
 // Down ends everything that the lab consists of and removes its files. An error
-// lists what could not be removed.
+// lists what could not be removed. A lab that is down already is left alone.
 func (l *Lab) Down(ctx context.Context) error {
 	lock, err := l.lock(ctx, func() {})
 	if err != nil {
@@ -30,6 +30,26 @@ func (l *Lab) Down(ctx context.Context) error {
 	return lock.Remove()
 }
 
+// Remove is Down for a lab of which only a part may be left, as after a reboot
+// or an earlier Down that failed. It returns an error that wraps ErrNoLab if
+// there is nothing of that name.
+func Remove(ctx context.Context, name string) error {
+	l, err := newLab(name, topology.Size{})
+	if err != nil {
+		return err
+	}
+	hosts, err := l.findHosts()
+	if err != nil {
+		return err
+	}
+	_, errDir := os.Lstat(l.dir)
+	_, errGroup := os.Lstat(l.cgroup)
+	if len(hosts) == 0 && errDir != nil && errGroup != nil {
+		return fmt.Errorf("%w: %q", ErrNoLab, name)
+	}
+	return l.Down(ctx)
+}
+
 // remove looks for what belongs to the lab by its name rather than by its plan:
 // an earlier lab of the name may have had other hosts.
 func (l *Lab) remove(ctx context.Context) error {
@@ -37,11 +57,21 @@ func (l *Lab) remove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// While its file is open, the number of a namespace is not given to another
+	// one, whose processes would pass for leftovers.
 	inodes := map[string]string{}
 	for _, h := range hosts {
-		if inode, err := netns.Inode(l.plan.Namespace(h)); err == nil {
-			inodes[inode] = h
+		namespace := l.plan.Namespace(h)
+		file, err := os.Open(netns.Path(namespace))
+		if err != nil {
+			continue // a host of which only other things are left
 		}
+		defer file.Close()
+		inode, err := netns.Inode(namespace)
+		if err != nil {
+			return err
+		}
+		inodes[inode] = h
 	}
 	// Nobody is to say goodbye to anybody, so no one may outlive the switch by
 	// much; and killing takes longest, so all are killed before anything else.

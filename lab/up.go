@@ -47,7 +47,8 @@ func Up(ctx context.Context, o Options) (l *Lab, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, lock.Release()) }()
+	free := lock.Release
+	defer func() { err = errors.Join(err, free()) }()
 	if l.machine(l.control()).Alive("kube-apiserver") {
 		return nil, fmt.Errorf("%w: %q", ErrRunning, o.Name)
 	}
@@ -56,6 +57,7 @@ func Up(ctx context.Context, o Options) (l *Lab, err error) {
 	}
 	if err := l.start(ctx, o, programs); err != nil {
 		if !o.Keep {
+			free = lock.Remove
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), teardown)
 			defer cancel()
 			err = errors.Join(err, l.remove(ctx))

@@ -58,17 +58,13 @@ func number(n int) int {
 	return n
 }
 
-func downCommand(open opener) *cobra.Command {
+func downCommand(name *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "down",
 		Short: "End a lab and remove everything of it",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			l, err := open()
-			if err != nil {
-				return err
-			}
-			return l.Down(cmd.Context())
+			return lab.Remove(cmd.Context(), *name)
 		},
 	}
 }

@@ -25,7 +25,7 @@ func root() *cobra.Command {
 	cmd.PersistentFlags().StringVar(&name, "name", defaultName(), "the lab's name; also $"+nameEnv)
 	open := func() (*lab.Lab, error) { return lab.Open(name) }
 	cmd.AddCommand(
-		setupCommand(), upCommand(&name), downCommand(open), statusCommand(open),
+		setupCommand(), upCommand(&name), downCommand(&name), statusCommand(open),
 		kubectlCommand(open), execCommand(open), shellCommand(open), loadCommand(open), captureCommand(open),
 	)
 	cmd.AddCommand(faultCommands(open)...)
