@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,19 +19,35 @@ func testRhythm() rhythm { return rhythm{gaps: burst(), refresh: time.Minute, sp
 // sent records rounds with the time since the start.
 type sent struct {
 	start time.Time
-	log   []string
-	at    map[string][]time.Duration
+
+	mu    sync.Mutex
+	order []string
+	times map[string][]time.Duration
 }
 
-func newSent() *sent { return &sent{start: time.Now(), at: map[string][]time.Duration{}} }
+func newSent() *sent { return &sent{start: time.Now(), times: map[string][]time.Duration{}} }
 
 func (s *sent) send(frames int) func(string) int {
 	return func(k string) int {
-		since := time.Since(s.start)
-		s.log = append(s.log, fmt.Sprintf("%s@%s", k, since))
-		s.at[k] = append(s.at[k], since)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.order = append(s.order, k)
+		s.times[k] = append(s.times[k], time.Since(s.start))
 		return frames
 	}
+}
+
+// keys lists the rounds in their order, at those of one key.
+func (s *sent) keys() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.order)
+}
+
+func (s *sent) at(k string) []time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.times[k])
 }
 
 // pace runs a pacer in a bubble of its own time.
@@ -58,7 +75,7 @@ func TestPacerBurstAndRefresh(t *testing.T) {
 			0, 100 * ms, 300 * ms, 700 * ms, 1500 * ms, 3100 * ms,
 			63100 * ms, 123100 * ms, 183100 * ms,
 		}
-		if d := cmp.Diff(want, s.at["a"]); d != "" {
+		if d := cmp.Diff(want, s.at("a")); d != "" {
 			t.Errorf("rounds (-want +got):\n%s", d)
 		}
 	})
@@ -71,10 +88,10 @@ func TestPacerEndsAtWithdrawal(t *testing.T) {
 		p.changes <- change[string]{remove: []string{"a", "never added"}}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if n := len(s.at["a"]); n != 2 {
+		if n := len(s.at("a")); n != 2 {
 			t.Errorf("%d rounds of a withdrawn address, want 2", n)
 		}
-		if n := len(s.at["b"]); n < 60 {
+		if n := len(s.at("b")); n < 60 {
 			t.Errorf("%d rounds of the other within an hour", n)
 		}
 	})
@@ -87,7 +104,7 @@ func TestPacerBeginsAfresh(t *testing.T) {
 		p.changes <- change[string]{add: []string{"a"}}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if n := len(s.at["a"]); n != 12 {
+		if n := len(s.at("a")); n != 12 {
 			t.Errorf("%d rounds, want two bursts of 6", n)
 		}
 	})
@@ -104,19 +121,19 @@ func TestPacerKeepsRate(t *testing.T) {
 		}
 		p.changes <- change[string]{add: keys}
 		synctest.Wait()
-		if got := len(s.log); got != rate/8/2 {
+		if got := len(s.keys()); got != rate/8/2 {
 			t.Errorf("%d rounds without delay, want %d", got, rate/8/2)
 		}
 		time.Sleep(time.Duration(n*2/rate)*time.Second + time.Second)
 		synctest.Wait()
 		for _, k := range keys {
-			if len(s.at[k]) == 0 {
+			if len(s.at(k)) == 0 {
 				t.Fatalf("%s has not been announced after %s", k, time.Since(s.start))
 			}
 		}
 		firsts := map[string]bool{}
-		for _, l := range s.log[:n] {
-			firsts[l[:slices.Index([]byte(l), '@')]] = true
+		for _, k := range s.keys()[:n] {
+			firsts[k] = true
 		}
 		if len(firsts) != n {
 			t.Errorf("the first %d rounds are of %d addresses", n, len(firsts))
@@ -124,12 +141,12 @@ func TestPacerKeepsRate(t *testing.T) {
 		p.changes <- change[string]{add: []string{"late"}}
 		time.Sleep(2 * pause)
 		synctest.Wait()
-		if len(s.at["late"]) == 0 {
+		if len(s.at("late")) == 0 {
 			t.Error("a new address waits for the repeats of others")
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if got, limit := 2*len(s.log), int(time.Since(s.start).Seconds()*rate)+rate/8; got > limit {
+		if got, limit := 2*len(s.keys()), int(time.Since(s.start).Seconds()*rate)+rate/8; got > limit {
 			t.Errorf("%d frames in %s, limit %d", got, time.Since(s.start), limit)
 		}
 	})
@@ -149,8 +166,8 @@ func TestRefreshSpreads(t *testing.T) {
 		time.Sleep(40 * time.Minute)
 		synctest.Wait()
 		perSecond := map[int]int{}
-		for _, at := range s.at {
-			for _, d := range at {
+		for _, k := range keys {
+			for _, d := range s.at(k) {
 				if d > 30*time.Minute {
 					perSecond[int(d.Seconds())]++
 				}
