@@ -45,7 +45,10 @@ func (s *search) requested() (choice, *refusal) {
 		if s.mine(addr) {
 			continue
 		}
-		if r := s.fresh(p, addr); r != nil {
+		if p.Drain {
+			return choice{}, drainRefusal(p)
+		}
+		if r := s.withheld(p, addr); r != nil {
 			return choice{}, r
 		}
 		if p.Requesters != nil && len(p.reserved[addr]) == 0 && !p.Requesters.Contains(s.svc.Key.Namespace, s.ns.Labels) {

@@ -56,6 +56,17 @@ func (r *address) others(key lb.ServiceKey) string {
 	return strings.Join(names, ",")
 }
 
+// shareable gives those of the addresses in use that have a sharing key.
+func (a *Allocator) shareable(addrs []netip.Addr) []netip.Addr {
+	var out []netip.Addr
+	for _, addr := range addrs {
+		if a.addrs[addr].key() != "" {
+			out = append(out, addr)
+		}
+	}
+	return out
+}
+
 // hold makes the Service of the holding a holder of the address. The caller has made sure
 // that the sharing rules allow it.
 func (a *Allocator) hold(h *holding, addr netip.Addr) {

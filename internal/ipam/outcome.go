@@ -63,7 +63,7 @@ type Outcome struct {
 	Events []Event
 	// Released are the addresses that the Service had and has no more.
 	Released []netip.Addr
-	// Freed are addresses that other Services may be able to get or share now and could not
-	// before. Hand them to Waiting.
+	// Freed are addresses that changed hands in a way that may help other Services: to get or
+	// share them, or to use the room that they leave in a quota. Hand them to Waiting.
 	Freed []netip.Addr
 }

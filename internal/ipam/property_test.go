@@ -2,6 +2,7 @@ package ipam_test
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"testing"
@@ -181,6 +182,10 @@ func (m *machine) holdings() map[lb.ServiceKey][]netip.Addr {
 	return out
 }
 
+func (m *machine) keys() []lb.ServiceKey {
+	return slices.SortedFunc(maps.Keys(m.services), lb.ServiceKey.Compare)
+}
+
 // settle gives those that wait their chance, and checks that nobody waits for what is there.
 func (m *machine) settle(t *rapid.T) {
 	for len(m.freed) > 0 {
@@ -197,8 +202,8 @@ func (m *machine) settle(t *rapid.T) {
 	if len(m.twin.pools) == 0 {
 		return
 	}
-	for key, svc := range m.services {
-		held := m.alloc.Held(key)
+	for _, key := range m.keys() {
+		svc, held := m.services[key], m.alloc.Held(key)
 		if len(held) == 0 {
 			if got := m.twin.decide(svc, namespaceOf(key), nil); got != nil {
 				t.Fatalf("%s waits, but could have %v", key, got)
@@ -206,7 +211,7 @@ func (m *machine) settle(t *rapid.T) {
 		}
 		if len(held) == 1 && len(svc.ClusterIPs) == 2 && svc.FamilyPolicy == lb.PreferDualStack {
 			f := lb.FamilyOf(held[0])
-			if c, ok := m.twin.choose(svc, namespaceOf(key), held, m.twin.poolOf(held[0]), []lb.Family{f, f.Other()}); ok {
+			if c, ok := m.twin.choose(svc, namespaceOf(key), held, m.twin.poolOf(held[0]), []lb.Family{f, f.Other()}, held[0]); ok {
 				t.Fatalf("%s has %v, but could have %v", key, held, c.addrs)
 			}
 		}
@@ -262,7 +267,8 @@ func (m *machine) setConfig(t *rapid.T, cfg *lb.Config) {
 	}
 	m.settle(t)
 	// Nobody else is concerned.
-	for key, svc := range m.services {
+	for _, key := range m.keys() {
+		svc := m.services[key]
 		m.sync(t, key)
 		if now := m.services[key]; !slices.Equal(svc.Addresses, now.Addresses) || svc.AssignedPool != now.AssignedPool {
 			t.Fatalf("%s should have been named: %v of %q became %v of %q", key, svc.Addresses, svc.AssignedPool, now.Addresses, now.AssignedPool)

@@ -248,7 +248,7 @@ func (a *Allocator) outlook(w *waiter) (gain bool, told Event) {
 	if !more || in == nil {
 		return false, w.told
 	}
-	if _, ok := s.choose(in, []lb.Family{lb.FamilyOf(h.addrs[0]), f}); ok {
+	if _, ok := s.choose(in, []lb.Family{lb.FamilyOf(h.addrs[0]), f}, h.addrs[0]); ok {
 		return true, Event{}
 	}
 	return false, additionalFailed(s.poolRefusal(in, []lb.Family{f}))

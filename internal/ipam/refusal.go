@@ -20,12 +20,16 @@ func (s *search) poolRefusal(p *pool, families []lb.Family) *refusal {
 		}
 	}
 	if p.Drain {
-		return refuse(Draining, "choose another pool, or end the drain", "pool %s is draining and gives no new addresses", p.Name)
+		return drainRefusal(p)
 	}
 	if r := s.quotaRefusal(p, len(families)); r != nil && s.hasAny(p, families) {
 		return r
 	}
 	return refuse(PoolExhausted, "add addresses to it, or choose another pool", "no available IPs in pool %s%s", p.Name, dual)
+}
+
+func drainRefusal(p *pool) *refusal {
+	return refuse(Draining, "choose another pool, or end the drain", "pool %s is draining and gives no new addresses", p.Name)
 }
 
 // hasAny tells whether the pool has a free address of every family.

@@ -37,15 +37,14 @@ func (a *Allocator) dropAll(h *holding) []netip.Addr {
 	return a.opened(h.addrs)
 }
 
-// opened gives those of the addresses that somebody might get or share.
+// opened gives those of the addresses whose release may help somebody: who could get or share
+// the address now, or whose namespace has room in its quota.
 func (a *Allocator) opened(addrs []netip.Addr) []netip.Addr {
 	var out []netip.Addr
 	for _, addr := range addrs {
-		switch rec := a.addrs[addr]; {
-		case a.poolOf(addr) == nil:
-		case rec != nil && rec.key() == "":
-		case rec == nil && len(a.retained.byAddr[addr]) > 0:
-		default:
+		p, rec := a.poolOf(addr), a.addrs[addr]
+		kept := rec == nil && len(a.retained.byAddr[addr]) > 0
+		if p != nil && (p.Quota != nil || !kept) {
 			out = append(out, addr)
 		}
 	}

@@ -52,14 +52,10 @@ func (s *search) valid(addr netip.Addr) *refusal {
 	return s.a.sharingConflict(s.svc, addr)
 }
 
-// fresh says why the Service may not have an address that it does not hold, by the rules
-// that hold for new assignments only. The quota is apart.
-func (s *search) fresh(p *pool, addr netip.Addr) *refusal {
+// withheld says why the address is kept from a Service that does not hold it; nil if it is not.
+func (s *search) withheld(p *pool, addr netip.Addr) *refusal {
 	key := s.svc.Key
-	switch {
-	case p.Drain:
-		return refuse(Draining, "choose another pool, or end the drain", "pool %s is draining and gives no new addresses", p.Name)
-	case p.reservedForOther(addr, key):
+	if p.reservedForOther(addr, key) {
 		return refuse(AddressReserved, "choose another address, or change the reservations of the pool",
 			"address %s of pool %s is reserved for %s", addr, p.Name, p.reserved[addr][0])
 	}
@@ -73,12 +69,12 @@ func (s *search) fresh(p *pool, addr netip.Addr) *refusal {
 	return nil
 }
 
-// eligible tells whether both sets of rules allow the address, which lies in the pool.
+// eligible tells whether the Service may have the address out of the pool; the quota is apart.
 func (s *search) eligible(p *pool, addr netip.Addr) bool {
 	if at := s.a.spanOf(addr); at == nil || at.pool != p || s.valid(addr) != nil {
 		return false
 	}
-	return s.mine(addr) || s.fresh(p, addr) == nil
+	return s.mine(addr) || (!p.Drain && s.withheld(p, addr) == nil)
 }
 
 // cost is what the address adds to the distinct addresses that the namespace holds.

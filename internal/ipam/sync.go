@@ -140,7 +140,7 @@ func (s *search) keepable() *refusal {
 			continue
 		}
 		// An address that only the status shows may not get round reservations.
-		if r := s.fresh(p, addr); r != nil && r.reason != Draining {
+		if r := s.withheld(p, addr); r != nil {
 			return r
 		}
 	}
@@ -202,7 +202,7 @@ func (p *pass) extend() {
 		return
 	}
 	in := p.a.poolOf(p.present[0])
-	if c, ok := p.choose(in, []lb.Family{lb.FamilyOf(p.present[0]), f}); ok && c.addrs[0] == p.present[0] {
+	if c, ok := p.choose(in, []lb.Family{lb.FamilyOf(p.present[0]), f}, p.present[0]); ok {
 		p.take(c.addrs)
 		p.out.Events = append(p.out.Events, normal(EventAllocated, "Assigned additional IP %q", c.addrs[1]))
 		return
@@ -239,7 +239,7 @@ func (p *pass) take(addrs []netip.Addr) {
 		for _, addr := range kept {
 			p.a.hold(h, addr)
 		}
-		p.out.Freed = append(p.out.Freed, p.a.opened(kept)...)
+		p.out.Freed = append(p.out.Freed, p.a.opened(p.a.shareable(kept))...)
 	}
 	h.svc = p.svc
 	for _, addr := range without(addrs, kept) {
