@@ -1,0 +1,317 @@
+package bgp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/lintel-lb/lintel/internal/bgp/wire"
+)
+
+// The methods in this file are the states of RFC 4271, section 8.2.2. Each handles one
+// event and returns the next state. Events that a state does not name do not concern it.
+
+// idle refuses to do anything until the hold-down is over and nothing else is in the way.
+func (s *session) idle(e event) State {
+	if e.kind != evIdleHold {
+		return StateIdle
+	}
+	s.holdDown = false
+	return s.startIfAllowed()
+}
+
+// startIfAllowed leaves Idle. With strict BFD it stays until the path works.
+func (s *session) startIfAllowed() State {
+	if s.holdDown || s.ending != nil {
+		return StateIdle
+	}
+	if s.bfdForbids() {
+		s.fail(errAwaitsBFD)
+		return StateIdle
+	}
+	if nc := s.waiting; nc != nil {
+		s.waiting = nil
+		return s.begin(nc, true)
+	}
+	if s.cfg.Mode == ModePassive {
+		return StateActive
+	}
+	return s.startConnect()
+}
+
+// startConnect enters Connect.
+func (s *session) startConnect() State {
+	s.connectRetry.start(jitter(s.cfg.connectTime()))
+	s.startDial()
+	return StateConnect
+}
+
+// begin takes a connection into use: "sends an OPEN message to its peer, sets the
+// HoldTimer to a large value, and changes its state to OpenSent".
+func (s *session) begin(nc net.Conn, inbound bool) State {
+	s.stopDial()
+	s.connectRetry.stop()
+	s.primary = s.sendOpen(nc, inbound)
+	s.hold.start(openHold)
+	return StateOpenSent
+}
+
+func (s *session) connect(e event) State {
+	switch e.kind {
+	case evDialed:
+		return s.begin(e.net, false)
+	case evDialFailed:
+		// The retry timer goes on; with it comes the next attempt.
+		s.fail(fmt.Errorf("bgp: connect: %w", e.err))
+		return StateActive
+	case evConnectRetry:
+		s.stopDial()
+		if s.cfg.Interface != "" {
+			s.fail(fmt.Errorf("bgp: connect: no router on link %s was found or answered within %v", s.cfg.Interface, s.cfg.connectTime()))
+		} else {
+			s.fail(fmt.Errorf("bgp: connect: no answer within %v", s.cfg.connectTime()))
+		}
+		return s.startConnect()
+	}
+	return StateConnect
+}
+
+func (s *session) active(e event) State {
+	if e.kind == evConnectRetry {
+		return s.startConnect()
+	}
+	return StateActive
+}
+
+func (s *session) openSent(e event) State {
+	switch e.kind {
+	case evHold:
+		return s.holdExpired()
+	case evClosed:
+		// "If a TcpConnectionFails event is received, [...] restarts the ConnectRetryTimer,
+		// continues to listen [...] and changes its state to Active."
+		s.fail(fmt.Errorf("bgp: connection ended before the peer's OPEN: %w", e.err))
+		s.drop(nil)
+		if s.promote() {
+			return StateOpenSent
+		}
+		if s.cfg.Mode != ModePassive {
+			s.connectRetry.start(jitter(s.cfg.connectTime()))
+		}
+		return StateActive
+	case evMalformed:
+		return s.violated(e.err)
+	case evMessage:
+		switch e.message {
+		case wire.TypeOpen:
+			return s.openReceived(s.primary, e.body)
+		case wire.TypeNotification:
+			return s.notified(e.body)
+		}
+		return s.unexpected(e.message, wire.FSMInOpenSent)
+	}
+	return StateOpenSent
+}
+
+// openReceived handles the OPEN on a connection that becomes, or is, the primary one.
+func (s *session) openReceived(c *conn, body []byte) State {
+	o, err := wire.ParseOpen(body)
+	if err != nil {
+		return s.violated(err)
+	}
+	n, err := negotiate(&s.cfg, o)
+	if err != nil {
+		return s.violated(err)
+	}
+	n.hops = s.localAddresses(c)
+	c.open, s.agreed = o, n
+	c.hold(n.hold)
+	c.send(wire.AppendKeepalive(nil))
+	s.hold.start(n.hold)
+	s.keepalive.start(jitter(n.keepalive))
+	return StateOpenConfirm
+}
+
+func (s *session) openConfirm(e event) State {
+	switch e.kind {
+	case evHold:
+		return s.holdExpired()
+	case evKeepalive:
+		s.sendKeepalive()
+	case evClosed:
+		return s.broken(e.err)
+	case evMalformed:
+		return s.violated(e.err)
+	case evMessage:
+		switch e.message {
+		case wire.TypeKeepalive:
+			s.hold.start(s.agreed.hold)
+			return s.up()
+		case wire.TypeNotification:
+			return s.notified(e.body)
+		}
+		return s.unexpected(e.message, wire.FSMInOpenConfirm)
+	}
+	return StateOpenConfirm
+}
+
+// up enters Established. A connection that still competes has lost (section 6.8).
+func (s *session) up() State {
+	s.dropSecond(collision())
+	s.established++
+	s.out.open(s.agreed)
+	s.writing = false
+	s.pump()
+	return StateEstablished
+}
+
+func (s *session) establishedState(e event) State {
+	switch e.kind {
+	case evHold:
+		return s.holdExpired()
+	case evKeepalive:
+		s.sendKeepalive()
+	case evClosed:
+		return s.broken(e.err)
+	case evMalformed:
+		return s.violated(e.err)
+	case evWritten:
+		s.written(e.batch)
+		return s.endIfWithdrawn()
+	case evMessage:
+		switch e.message {
+		case wire.TypeKeepalive, wire.TypeUpdate:
+			s.hold.start(s.agreed.hold)
+		case wire.TypeNotification:
+			return s.notified(e.body)
+		case wire.TypeRouteRefresh:
+			r, err := wire.ParseRouteRefresh(e.body)
+			if err != nil {
+				return s.violated(err)
+			}
+			// The markers of RFC 7313 are for speakers that keep routes.
+			if r.Subtype == wire.RefreshRequest {
+				s.out.resend(r.Family)
+				s.pump()
+			}
+		default:
+			return s.unexpected(e.message, wire.FSMInEstablished)
+		}
+	}
+	return StateEstablished
+}
+
+func (s *session) sendKeepalive() {
+	s.primary.send(wire.AppendKeepalive(nil))
+	s.keepalive.start(jitter(s.agreed.keepalive))
+}
+
+// pump gives the writer the next batch, unless it has one.
+func (s *session) pump() {
+	if s.writing {
+		return
+	}
+	b := s.out.next()
+	if b == nil {
+		return
+	}
+	s.writing = true
+	s.primary.bulk <- b // has room: nothing is under way
+}
+
+// written notes what the peer has now.
+func (s *session) written(b *batch) {
+	s.writing = false
+	s.out.done(b)
+	if len(b.endOfRIB) > 0 {
+		s.restarting = false
+	}
+	s.pump()
+	s.publish()
+}
+
+// violated answers a message that breaks the protocol.
+func (s *session) violated(err error) State {
+	var we *wire.Error
+	if !errors.As(err, &we) {
+		return s.down(err, nil)
+	}
+	return s.down(fmt.Errorf("%w (NOTIFICATION %d/%d was sent)", err, we.Notification.Code, we.Notification.Subcode), &we.Notification)
+}
+
+// unexpected answers a message that the state does not allow (RFC 6608).
+func (s *session) unexpected(t wire.MessageType, subcode uint8) State {
+	var data []byte
+	if subcode != wire.FSMUnspecific {
+		data = []byte{byte(t)}
+	}
+	return s.violated(&wire.Error{
+		Notification: wire.Notification{Code: wire.CodeFSM, Subcode: subcode, Data: data},
+		Reason:       fmt.Sprintf("%v is out of place", t),
+	})
+}
+
+func (s *session) holdExpired() State {
+	return s.down(errHoldTimer, &wire.Notification{Code: wire.CodeHoldTimer})
+}
+
+// notified ends the session because the peer did.
+func (s *session) notified(body []byte) State {
+	n, err := wire.ParseNotification(body)
+	if err != nil {
+		return s.down(err, nil)
+	}
+	return s.down(fmt.Errorf("bgp: the peer sent NOTIFICATION %v", n), nil)
+}
+
+// broken ends the session because the connection did.
+func (s *session) broken(err error) State {
+	if errors.Is(err, errSendHold) {
+		// The stream may have stopped within a message, so no NOTIFICATION can follow
+		// (RFC 9687, section 3.2, leaves it out then).
+		return s.down(err, nil)
+	}
+	return s.down(fmt.Errorf("bgp: connection lost: %w", err), nil)
+}
+
+// down gives up the primary connection and goes to Idle, or on with a second connection
+// if there is one. n is sent first where it is not nil.
+func (s *session) down(err error, n *wire.Notification) State {
+	s.fail(err)
+	if s.state == StateEstablished && time.Since(s.since) >= stable {
+		s.damp.reset()
+	}
+	s.drop(n)
+	if s.ending != nil {
+		return s.ended()
+	}
+	if s.promote() {
+		return StateOpenSent
+	}
+	s.idleHold.start(s.damp.next())
+	s.holdDown = true
+	return StateIdle
+}
+
+// drop ends the primary connection and forgets all that belongs to it.
+func (s *session) drop(n *wire.Notification) {
+	s.stopDial()
+	for _, t := range []timer{s.connectRetry, s.hold, s.keepalive} {
+		t.stop()
+	}
+	if s.primary != nil {
+		s.end(s.primary, n)
+	}
+	s.primary, s.agreed, s.writing = nil, nil, false
+	s.out.close()
+}
+
+// end closes a connection, with a NOTIFICATION where n is not nil.
+func (s *session) end(c *conn, n *wire.Notification) {
+	if n == nil {
+		c.abort()
+		return
+	}
+	c.finish(n.Append(nil))
+}

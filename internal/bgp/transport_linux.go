@@ -1,0 +1,176 @@
+package bgp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// SystemTransport makes TCP connections of the network namespace that the calling
+// goroutine's thread is in.
+type SystemTransport struct{}
+
+// Dial implements Transport.
+func (SystemTransport) Dial(ctx context.Context, local netip.Addr, remote netip.AddrPort, o SocketOptions) (net.Conn, error) {
+	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		return control(c, func(fd int) error {
+			if err := setOptions(fd, remote.Addr().Is6(), o); err != nil {
+				return err
+			}
+			if o.Password == "" {
+				return nil
+			}
+			host := netip.PrefixFrom(remote.Addr().WithZone(""), remote.Addr().BitLen())
+			return setMD5(fd, remote.Addr().Is6(), host, o.Password)
+		})
+	}}
+	d.SetMultipathTCP(false)
+	if local.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
+	}
+	c, err := d.DialContext(ctx, "tcp", remote.String())
+	if errors.Is(err, unix.EADDRNOTAVAIL) && local.IsValid() {
+		return nil, fmt.Errorf("bgp: source %v is not an address of this node: %w", local, err)
+	}
+	return c, err
+}
+
+// Listen implements Transport.
+func (SystemTransport) Listen(ctx context.Context, local netip.AddrPort, o SocketOptions) (Listener, error) {
+	// A TTL of 255 serves sessions with and without TTL security alike; what a peer may
+	// send is decided for each connection, in Accepted.
+	o.TTL = 255
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		return control(c, func(fd int) error { return setOptions(fd, local.Addr().Is6(), o) })
+	}}
+	// The TCP MD5 option does not exist on multipath sockets.
+	lc.SetMultipathTCP(false)
+	l, err := lc.Listen(ctx, "tcp", local.String())
+	if err != nil {
+		return nil, err
+	}
+	return &systemListener{TCPListener: l.(*net.TCPListener), v6: local.Addr().Is6()}, nil
+}
+
+// Accepted implements Transport.
+func (SystemTransport) Accepted(c net.Conn, o SocketOptions) error {
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	v6 := endpoint(c.RemoteAddr()).Addr().Is6()
+	if o.TTL == 0 {
+		o.TTL = 64 // undo what the listener needs for others
+	}
+	o.Device = ""
+	return control(raw, func(fd int) error { return setOptions(fd, v6, o) })
+}
+
+// Addresses implements Transport.
+func (SystemTransport) Addresses(local netip.Addr) []netip.Addr {
+	ifs, err := net.Interfaces()
+	if err != nil {
+		return nil
+	}
+	for _, i := range ifs {
+		nets, err := i.Addrs()
+		if err != nil {
+			continue
+		}
+		var addrs []netip.Addr
+		found := false
+		for _, n := range nets {
+			ipn, ok := n.(*net.IPNet)
+			if !ok {
+				continue
+			}
+			a, ok := netip.AddrFromSlice(ipn.IP)
+			if !ok {
+				continue
+			}
+			a = a.Unmap()
+			addrs = append(addrs, a)
+			found = found || a == local.WithZone("") && (local.Zone() == "" || local.Zone() == i.Name)
+		}
+		if found {
+			return addrs
+		}
+	}
+	return nil
+}
+
+type systemListener struct {
+	*net.TCPListener
+	v6 bool
+}
+
+func (l *systemListener) SetPassword(peer netip.Prefix, key Password) error {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return err
+	}
+	err = control(raw, func(fd int) error { return setMD5(fd, l.v6, peer, key) })
+	if key == "" && errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
+}
+
+// control runs set on the descriptor and returns its error.
+func control(c syscall.RawConn, set func(fd int) error) error {
+	var inner error
+	if err := c.Control(func(fd uintptr) { inner = set(int(fd)) }); err != nil {
+		return err
+	}
+	return inner
+}
+
+func setOptions(fd int, v6 bool, o SocketOptions) error {
+	if o.Device != "" {
+		if err := unix.BindToDevice(fd, o.Device); err != nil {
+			return fmt.Errorf("bgp: bind to device %s: %w", o.Device, err)
+		}
+	}
+	level, ttl, minTTL := unix.IPPROTO_IP, unix.IP_TTL, unix.IP_MINTTL
+	if v6 {
+		level, ttl, minTTL = unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, unix.IPV6_MINHOPCOUNT
+	}
+	if o.TTL != 0 {
+		if err := unix.SetsockoptInt(fd, level, ttl, int(o.TTL)); err != nil {
+			return fmt.Errorf("bgp: set TTL: %w", err)
+		}
+	}
+	if o.MinTTL != 0 {
+		if err := unix.SetsockoptInt(fd, level, minTTL, int(o.MinTTL)); err != nil {
+			return fmt.Errorf("bgp: set TTL security: %w", err)
+		}
+	}
+	return nil
+}
+
+// setMD5 sets the key for a peer (RFC 2385), or removes it where the key is empty.
+func setMD5(fd int, v6 bool, peer netip.Prefix, key Password) error {
+	sig := unix.TCPMD5Sig{
+		Flags:     unix.TCP_MD5SIG_FLAG_PREFIX,
+		Prefixlen: uint8(peer.Bits()),
+		Keylen:    uint16(len(key)),
+	}
+	copy(sig.Key[:], key)
+	if v6 {
+		sa := (*unix.RawSockaddrInet6)(unsafe.Pointer(&sig.Addr))
+		sa.Family, sa.Addr = unix.AF_INET6, peer.Addr().As16()
+	} else {
+		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(&sig.Addr))
+		sa.Family, sa.Addr = unix.AF_INET, peer.Addr().As4()
+	}
+	if err := unix.SetsockoptTCPMD5Sig(fd, unix.IPPROTO_TCP, unix.TCP_MD5SIG_EXT, &sig); err != nil {
+		return fmt.Errorf("bgp: set password: %w", err)
+	}
+	return nil
+}

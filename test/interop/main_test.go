@@ -1,0 +1,81 @@
+package interop
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+const (
+	nsPrefix = "lintel-bgp-"
+	// nsVariable names the namespace that the program was started in by itself.
+	nsVariable = "LINTEL_BGP_NAMESPACE"
+)
+
+// TestMain runs the tests in a fresh network namespace, so that the speaker under test
+// touches nothing of the machine. Leavings of runs that were killed are removed first.
+func TestMain(m *testing.M) {
+	if os.Geteuid() != 0 || os.Getenv(nsVariable) != "" {
+		os.Exit(m.Run())
+	}
+	sweep()
+	ns := fmt.Sprintf("%s%d", nsPrefix, os.Getpid())
+	if out, err := exec.Command("ip", "netns", "add", ns).CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "interop: namespace: %v: %s\n", err, out)
+		os.Exit(1)
+	}
+	cmd := exec.Command("ip", append([]string{"netns", "exec", ns, os.Args[0]}, os.Args[1:]...)...)
+	cmd.Env = append(os.Environ(), nsVariable+"="+ns)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	err := cmd.Start()
+	if err == nil {
+		go func() {
+			for s := range signals {
+				_ = cmd.Process.Signal(s)
+			}
+		}()
+		err = cmd.Wait()
+	}
+	remove(ns)
+	if err != nil {
+		os.Exit(max(cmd.ProcessState.ExitCode(), 1))
+	}
+}
+
+// sweep removes namespaces whose test program is gone, and what runs in them.
+func sweep() {
+	out, err := exec.Command("ip", "netns", "list").Output()
+	if err != nil {
+		return
+	}
+	for _, line := range strings.Split(string(out), "\n") {
+		name, _, _ := strings.Cut(line, " ")
+		rest, ok := strings.CutPrefix(name, nsPrefix)
+		if !ok {
+			continue
+		}
+		pid, _, _ := strings.Cut(rest, "-")
+		if _, err := os.Stat("/proc/" + pid); err != nil {
+			remove(name)
+		}
+	}
+}
+
+// remove ends what runs in a namespace, by process number, and deletes it.
+func remove(ns string) {
+	out, _ := exec.Command("ip", "netns", "pids", ns).Output()
+	for _, pid := range strings.Fields(string(out)) {
+		_ = exec.Command("kill", "-9", pid).Run()
+	}
+	_ = exec.Command("ip", "netns", "del", ns).Run()
+	for _, dir := range []string{"/etc/frr/" + ns, "/var/run/frr/" + ns} {
+		_ = os.RemoveAll(dir)
+	}
+}
