@@ -1,17 +1,14 @@
 package members
 
-import (
-	"maps"
-	"slices"
-	"time"
-)
+import "time"
 
 const (
-	pullPatience = 2 * time.Second  // how long a holder may take to answer
-	pullTries    = 4                // after which only the next notice or push/pull asks again
-	pullGrace    = time.Second      // how long a new member's state may take to come by itself
-	batchSize    = 512 << 10        // bytes of content in one message, more only for a single large state
-	noDeadline   = time.Duration(0) // nothing to wait for
+	pullPatience = 2 * time.Second // how long a holder may take to answer
+	pullTries    = 4               // after which only the next notice or push/pull asks again
+	pullGrace    = time.Second     // how long a new member's state may take to come by itself
+	batchSize    = 512 << 10       // bytes of content in one message
+	maxDebts     = 4096            // nodes that wait for an answer
+	forever      = time.Hour       // longer than the owner ever waits
 )
 
 // exchange decides which state is asked of whom and which is owed to whom. It has no clock and does
@@ -19,9 +16,16 @@ const (
 // gathered as names, so the memory it takes is bounded by the number of members.
 type exchange struct {
 	self  string
-	wants map[string]*want               // by node whose state is wanted
-	owes  map[string]map[string]struct{} // destination -> nodes whose state it asked for
-	busy  map[string]bool                // destinations of sends under way
+	wants map[string]*want // by node whose state is wanted
+	owes  map[string]*debt // by who asked
+	busy  map[string]bool  // destinations of sends under way
+}
+
+// debt is what was asked of us. Who asks may not be a member yet as far as we know, since it can be
+// quicker than the word of its joining; so a debt waits a little.
+type debt struct {
+	nodes map[string]struct{}
+	until time.Time
 }
 
 // want is a state to be had.
@@ -36,7 +40,7 @@ func newExchange(self string) *exchange {
 	return &exchange{
 		self:  self,
 		wants: map[string]*want{},
-		owes:  map[string]map[string]struct{}{},
+		owes:  map[string]*debt{},
 		busy:  map[string]bool{},
 	}
 }
@@ -75,12 +79,18 @@ func (x *exchange) have(node string, at stamp, now time.Time) {
 }
 
 // asked notes that dest wants the states of nodes.
-func (x *exchange) asked(dest string, nodes []entry) {
-	if x.owes[dest] == nil {
-		x.owes[dest] = map[string]struct{}{}
+func (x *exchange) asked(dest string, nodes []entry, now time.Time) {
+	d, ok := x.owes[dest]
+	if !ok {
+		if len(x.owes) >= maxDebts {
+			return
+		}
+		d = &debt{nodes: map[string]struct{}{}}
+		x.owes[dest] = d
 	}
+	d.until = now.Add(pullPatience)
 	for _, e := range nodes {
-		x.owes[dest][e.node] = struct{}{}
+		d.nodes[e.node] = struct{}{}
 	}
 }
 
@@ -92,49 +102,33 @@ type delivery struct {
 
 // next returns what is to be sent now, to at most limit destinations, and marks them busy.
 func (x *exchange) next(limit int, s *store, alive func(string) bool, now time.Time) []delivery {
-	requests := map[string][]entry{}
-	for node, w := range x.wants {
-		if !alive(node) {
-			delete(x.wants, node)
-			continue
-		}
-		if w.due.After(now) {
-			continue
-		}
-		if w.tries == pullTries {
-			delete(x.wants, node)
-			continue
-		}
-		if !alive(w.holder) || w.holder == x.self {
-			w.holder = node
-		}
-		requests[w.holder] = append(requests[w.holder], entry{node: node})
+	requests := x.due(alive, now)
+	dests := map[string]struct{}{}
+	for dest := range requests {
+		dests[dest] = struct{}{}
 	}
-	for dest := range x.owes {
-		if !alive(dest) {
+	for dest, d := range x.owes {
+		switch {
+		case alive(dest):
+			dests[dest] = struct{}{}
+		case now.After(d.until):
 			delete(x.owes, dest)
-		} else if requests[dest] == nil {
-			requests[dest] = []entry{}
 		}
 	}
 
 	var out []delivery
-	for _, dest := range slices.Sorted(maps.Keys(requests)) {
+	for _, dest := range sortedKeys(dests) {
 		if x.busy[dest] || len(x.busy) >= limit {
 			continue
 		}
 		d := delivery{dest: dest}
 		if nodes := requests[dest]; len(nodes) > 0 {
-			for _, e := range nodes {
-				w := x.wants[e.node]
-				w.tries++
-				w.due = now.Add(pullPatience)
-				w.holder = e.node // whose state it is has it; another offer may come before the next try
-			}
-			d.messages = append(d.messages, message{kind: kindRequest, from: x.self, entries: nodes}.marshal())
+			d.messages = append(d.messages, x.request(nodes, now))
 		}
-		d.messages = append(d.messages, batches(s, x.owes[dest])...)
-		delete(x.owes, dest)
+		if debt, ok := x.owes[dest]; ok {
+			d.messages = append(d.messages, batches(s, debt.nodes)...)
+			delete(x.owes, dest)
+		}
 		if len(d.messages) > 0 {
 			x.busy[dest] = true
 			out = append(out, d)
@@ -143,17 +137,51 @@ func (x *exchange) next(limit int, s *store, alive func(string) bool, now time.T
 	return out
 }
 
+// due lists the nodes whose state is to be asked for now, by whom to ask, and drops what is hopeless.
+func (x *exchange) due(alive func(string) bool, now time.Time) map[string][]string {
+	out := map[string][]string{}
+	for node, w := range x.wants {
+		switch {
+		case !alive(node):
+			delete(x.wants, node)
+		case w.due.After(now):
+		case w.tries == pullTries:
+			delete(x.wants, node)
+		default:
+			if !alive(w.holder) || w.holder == x.self {
+				w.holder = node
+			}
+			out[w.holder] = append(out[w.holder], node)
+		}
+	}
+	return out
+}
+
+// request makes the message that asks for the states of nodes.
+func (x *exchange) request(nodes []string, now time.Time) []byte {
+	m := message{kind: kindRequest, from: x.self}
+	for _, node := range nodes {
+		m.entries = append(m.entries, entry{node: node})
+		w := x.wants[node]
+		w.tries++
+		w.due = now.Add(pullPatience)
+		w.holder = node // whose state it is has it, should no other offer come before the next try
+	}
+	return m.marshal()
+}
+
 // sent notes that a send to dest has ended. What failed to go out is asked for again by its receiver.
 func (x *exchange) sent(dest string) { delete(x.busy, dest) }
 
-// wait returns how long until next has something to do without being told anything; noDeadline for
-// never.
-func (x *exchange) wait(now time.Time) time.Duration {
-	least := noDeadline
+// wait returns how long until next has something new without being told anything.
+func (x *exchange) wait(limit int, now time.Time) time.Duration {
+	least := forever
+	if len(x.busy) >= limit {
+		return least
+	}
 	for _, w := range x.wants {
-		d := max(w.due.Sub(now), time.Millisecond)
-		if least == noDeadline || d < least {
-			least = d
+		if !x.busy[w.holder] {
+			least = min(least, max(w.due.Sub(now), time.Millisecond))
 		}
 	}
 	return least

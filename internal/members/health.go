@@ -9,8 +9,9 @@ import (
 
 // Health tells how well membership works. Problems puts it in words.
 type Health struct {
-	// Joined is true when another node is a member, or when there is nobody to join: peers were
-	// listed and none is left once this node is taken out.
+	// Joined is true when another node is a member, or when there is nobody to join because the
+	// list of peers was given and names no other node. While it is false, Alive tells nothing about
+	// the others; they may well be alive.
 	Joined bool
 	// Keyed is true when gossip is encrypted.
 	Keyed bool

@@ -104,17 +104,19 @@ func backoff(count int) time.Duration {
 	return min(retryFirst<<min(count-1, 10), retryLongest)
 }
 
-// wait returns how long until an attempt is due; noDeadline for never.
+// wait returns how long until due has something new without being told anything.
 func (j *joiner) wait(now time.Time) time.Duration {
-	least := noDeadline
+	least, running := forever, 0
 	for _, t := range j.tries {
-		if t.running || j.member(t.peer) {
-			continue
+		switch {
+		case t.running:
+			running++
+		case !j.member(t.peer):
+			least = min(least, max(t.next.Sub(now), time.Millisecond))
 		}
-		d := max(t.next.Sub(now), time.Millisecond)
-		if least == noDeadline || d < least {
-			least = d
-		}
+	}
+	if running >= joinsAtOnce {
+		return forever
 	}
 	return least
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 )
 
 // logBridge turns the lines of memberlist, which carry their level as a prefix, into records of slog.
@@ -12,50 +13,47 @@ import (
 // queue, and those that find it full are counted and dropped.
 type logBridge struct {
 	lines   chan string
-	dropped chan int // holds the number of dropped lines, if any
+	dropped atomic.Int64
+	closing atomic.Bool
 }
 
 func newLogBridge() *logBridge {
-	return &logBridge{lines: make(chan string, 256), dropped: make(chan int, 1)}
+	return &logBridge{lines: make(chan string, 256)}
 }
 
 // Write implements io.Writer for log.Logger, which hands over one line a call.
 func (b *logBridge) Write(p []byte) (int, error) {
-	line := string(bytes.TrimSpace(p))
+	if b.closing.Load() {
+		return len(p), nil
+	}
 	select {
-	case b.lines <- line:
+	case b.lines <- string(bytes.TrimSpace(p)):
 	default:
-		count := 1
-		select {
-		case n := <-b.dropped:
-			count += n
-		default:
-		}
-		select {
-		case b.dropped <- count:
-		default:
-		}
+		b.dropped.Add(1)
 	}
 	return len(p), nil
 }
 
+// close ignores all further lines: while sockets are being closed, memberlist logs their errors.
+func (b *logBridge) close() { b.closing.Store(true) }
+
 // run writes the lines to log until stop is closed and the queue is empty.
 func (b *logBridge) run(log *slog.Logger, stop <-chan struct{}) {
 	for {
+		if n := b.dropped.Swap(0); n > 0 {
+			log.Warn("memberlist log lines dropped", "count", n)
+		}
 		select {
 		case line := <-b.lines:
 			logLine(log, line)
-		case n := <-b.dropped:
-			log.Warn("memberlist log lines dropped", "count", n)
+			continue
+		default:
+		}
+		select {
+		case line := <-b.lines:
+			logLine(log, line)
 		case <-stop:
-			for {
-				select {
-				case line := <-b.lines:
-					logLine(log, line)
-				default:
-					return
-				}
-			}
+			return
 		}
 	}
 }

@@ -26,7 +26,7 @@ type Membership interface {
 	// told before; telling the same again costs nothing.
 	SetState([]byte) error
 
-	// Snapshot returns what is known now. It is never nil within, and must not be modified.
+	// Snapshot returns what is known now. Nothing in it may be modified.
 	Snapshot() Snapshot
 
 	// Changed receives after the snapshot has changed; several changes may be told as one. There

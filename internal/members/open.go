@@ -88,6 +88,7 @@ func (o *owner) shutdown() {
 	if len(alive) > 0 {
 		stay = min(o.g.ml.ProbeInterval*time.Duration(o.list.GetHealthScore()+1), probeWait)
 	}
+	o.bridge.close()
 	if err := o.list.Shutdown(); err != nil {
 		o.log.Warn("gossip not shut down cleanly", "err", err)
 	}

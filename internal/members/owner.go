@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +41,7 @@ type owner struct {
 	}
 
 	news     news
+	peers    []Peer // those the joiner has
 	addrs    map[netip.AddrPort]string
 	joins    *joiner
 	store    *store
@@ -48,6 +50,7 @@ type owner struct {
 	told     chan struct{} // closed once memberlist has told that we leave
 	parted   bool          // the farewells are said
 	hasLeft  bool
+	said     bool // to those who wait in Leave
 	joinErr  string
 	health   struct {
 		score int
@@ -115,7 +118,10 @@ func (o *owner) step(now time.Time, result func(time.Time)) {
 	o.store.expire(o.alive, now)
 	o.leave()
 	if o.list != nil && !o.leaving {
-		o.joins.set(o.news.peers, now)
+		if !slices.Equal(o.peers, o.news.peers) {
+			o.peers = o.news.peers
+			o.joins.set(o.peers, now)
+		}
 		for _, p := range o.joins.due(now) {
 			o.join(p)
 		}
@@ -129,17 +135,22 @@ func (o *owner) step(now time.Time, result func(time.Time)) {
 	o.g.box.digest.Store(&digest)
 	o.checkHealth(now)
 	o.g.publish(o.snapshot())
+	if o.hasLeft && !o.said {
+		o.said = true
+		close(o.g.left)
+	}
 }
 
 // wait is how long nothing happens by itself.
 func (o *owner) wait(now time.Time) time.Duration {
-	least := max(o.health.next.Sub(now), time.Millisecond)
-	for _, d := range []time.Duration{o.joins.wait(now), o.exchange.wait(now)} {
-		if o.list != nil && d != noDeadline && d < least {
-			least = d
+	waits := []time.Duration{max(o.health.next.Sub(now), time.Millisecond)}
+	if o.list != nil {
+		waits = append(waits, o.exchange.wait(sendsAtOnce, now))
+		if !o.leaving {
+			waits = append(waits, o.joins.wait(now))
 		}
 	}
-	return least
+	return slices.Min(waits)
 }
 
 func (o *owner) alive(node string) bool {

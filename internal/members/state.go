@@ -51,9 +51,7 @@ func (o *owner) receive(raw []byte, now time.Time) {
 	}
 	self := o.g.cfg.NodeName
 	if m.kind == kindRequest {
-		if o.alive(m.from) {
-			o.exchange.asked(m.from, m.entries)
-		}
+		o.exchange.asked(m.from, m.entries, now)
 		return
 	}
 	for _, e := range m.entries {

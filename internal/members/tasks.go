@@ -20,8 +20,10 @@ func (o *owner) join(p Peer) {
 	list, t, addr := o.list, o.transport, p.Addr.String()
 	o.task(func() func(time.Time) {
 		var failure *Unreachable
-		if _, err := list.Join([]string{addr}); err != nil {
-			dial := t.takeDialError(addr)
+		t.watch(addr)
+		_, err := list.Join([]string{addr})
+		dial := t.unwatch(addr)
+		if err != nil {
 			udp := PortUnknown
 			if dial != nil {
 				udp = probeUDP(list, p)
@@ -128,7 +130,6 @@ func (o *owner) leave() {
 
 func (o *owner) haveLeft(err error) {
 	o.hasLeft = true
-	close(o.g.left)
 	if err != nil {
 		o.log.Warn("left, but not every member may know yet", "err", err)
 		return

@@ -25,7 +25,7 @@ type transport struct {
 	mu      sync.Mutex
 	closed  bool
 	streams map[*stream]struct{}
-	dials   map[string]error // failed dials by address
+	dials   map[string]error // outcome of the last dial to the addresses being watched
 }
 
 // listen opens the port, TCP and UDP.
@@ -77,10 +77,8 @@ func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, e
 	d := net.Dialer{Timeout: timeout}
 	c, err := d.DialContext(t.ctx, "tcp", addr)
 	t.mu.Lock()
-	if err != nil {
+	if _, watched := t.dials[addr]; watched {
 		t.dials[addr] = err
-	} else {
-		delete(t.dials, addr)
 	}
 	t.mu.Unlock()
 	if err != nil {
@@ -94,8 +92,15 @@ func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Durati
 	return t.DialTimeout(a.Addr, timeout)
 }
 
-// takeDialError returns and forgets the error of the last dial to addr, nil if it succeeded.
-func (t *transport) takeDialError(addr string) error {
+// watch begins to note the outcome of dials to addr.
+func (t *transport) watch(addr string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.dials[addr] = nil
+}
+
+// unwatch ends that and returns the error of the last dial to addr, nil if it succeeded.
+func (t *transport) unwatch(addr string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	err := t.dials[addr]

@@ -1,0 +1,55 @@
+package members
+
+import (
+	"bytes"
+	"log"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+func TestSplitLevel(t *testing.T) {
+	tests := []struct {
+		line  string
+		level slog.Level
+		text  string
+	}{
+		{"[DEBUG] memberlist: Stream connection from=1.2.3.4:5", slog.LevelDebug, "Stream connection from=1.2.3.4:5"},
+		{"[INFO] memberlist: Suspect a has failed", slog.LevelInfo, "Suspect a has failed"},
+		{"[WARN] memberlist: Refuting", slog.LevelWarn, "Refuting"},
+		{"[ERR] memberlist: Failed", slog.LevelError, "Failed"},
+		{"[ERROR] memberlist: Failed", slog.LevelError, "Failed"},
+		{"[ERR] Failed to shutdown transport", slog.LevelError, "Failed to shutdown transport"},
+		{"Err: Could not set the deadline", slog.LevelError, "Could not set the deadline"},
+		{"plain", slog.LevelInfo, "plain"},
+	}
+	for _, tt := range tests {
+		if level, text := splitLevel(tt.line); level != tt.level || text != tt.text {
+			t.Errorf("%q: have %s %q", tt.line, level, text)
+		}
+	}
+}
+
+func TestLogBridgeNeverBlocks(t *testing.T) {
+	b := newLogBridge()
+	logger := log.New(b, "", 0)
+	for range cap(b.lines) + 5 { // nobody reads
+		logger.Print("[WARN] memberlist: again")
+	}
+	b.close()
+	logger.Print("[ERR] memberlist: while closing")
+
+	var out bytes.Buffer
+	stop := make(chan struct{})
+	close(stop)
+	b.run(slog.New(slog.NewTextHandler(&out, nil)), stop)
+	if got := strings.Count(out.String(), "msg=again"); got != cap(b.lines) {
+		t.Errorf("wrote %d lines, want %d", got, cap(b.lines))
+	}
+	if !strings.Contains(out.String(), `msg="memberlist log lines dropped" count=5`) {
+		t.Error("the dropped lines are not told")
+	}
+	if strings.Contains(out.String(), "while closing") {
+		t.Error("a line of the closing was written")
+	}
+}
