@@ -21,6 +21,7 @@ func TestParseRange(t *testing.T) {
 		{"A3 IPv6", "2001:db8::/126", "2001:db8::-2001:db8::3"},
 		{"A3 IPv4 in IPv6", "::ffff:10.0.0.0/120", "10.0.0.0-10.0.0.255"},
 		{"A3 more than IPv4 in IPv6", "::ffff:10.0.0.0/95", ""},
+		{"A3 all of IPv6, written oddly", "::ffff:0.0.0.0/0", "::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
 		{"A3 into IPv4 in IPv6", "::/80", ""},
 		{"A3 no length", "10.0.0.0/", ""},
 		{"A3 too long", "10.0.0.0/33", ""},
@@ -54,7 +55,7 @@ func TestParseRange(t *testing.T) {
 
 // FuzzParseRange compares with package net, and has each range give itself again.
 func FuzzParseRange(f *testing.F) {
-	for _, s := range []string{"10.0.0.0/24", "10.0.0.1 - 10.0.0.9", "2001:db8::/64", "::ffff:10.0.0.0/120", "1.2.3.4-fc00::1", "0.0.0.0/00", "::/0", "::/80", "x"} {
+	for _, s := range []string{"10.0.0.0/24", "10.0.0.1 - 10.0.0.9", "2001:db8::/64", "::ffff:10.0.0.0/120", "1.2.3.4-fc00::1", "0.0.0.0/00", "::/0", "::/80", "::ffff:0.0.0.0/0", "x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
