@@ -142,6 +142,9 @@ func (s *search) candidates() interest {
 		for _, p := range s.a.ownReserved[s.svc.Key] {
 			pools[p] = true
 		}
+		for _, addr := range s.a.retained.byKey[s.svc.Key] {
+			pools[s.a.poolOf(addr)] = true
+		}
 	}
 	delete(pools, nil)
 	for p := range pools {
@@ -222,7 +225,7 @@ func (a *Allocator) useful(addr netip.Addr) bool {
 		return false
 	}
 	rec := a.addrs[addr]
-	return rec == nil || rec.key() != "" || p.hasFree(lb.FamilyOf(addr))
+	return rec == nil || rec.key() != "" || p.Quota != nil || p.hasFree(lb.FamilyOf(addr))
 }
 
 // wouldGain tells whether Sync would give the waiter something.

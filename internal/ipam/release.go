@@ -2,6 +2,7 @@ package ipam
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/lintel-lb/lintel/internal/lb"
@@ -42,11 +43,16 @@ func (a *Allocator) dropAll(h *holding) []netip.Addr {
 func (a *Allocator) opened(addrs []netip.Addr) []netip.Addr {
 	var out []netip.Addr
 	for _, addr := range addrs {
-		p, rec := a.poolOf(addr), a.addrs[addr]
-		kept := rec == nil && len(a.retained.byAddr[addr]) > 0
-		if p != nil && (p.Quota != nil || !kept) {
+		if p := a.poolOf(addr); p != nil && (p.Quota != nil || !a.keptForAbsent(addr)) {
 			out = append(out, addr)
 		}
 	}
 	return out
+}
+
+// keptForAbsent tells whether the address is not in use and retained, and for none that waits.
+func (a *Allocator) keptForAbsent(addr netip.Addr) bool {
+	entries := a.retained.byAddr[addr]
+	return a.addrs[addr] == nil && len(entries) > 0 &&
+		!slices.ContainsFunc(entries, func(e lb.Retained) bool { return a.queue.byKey[e.Service] != nil })
 }
