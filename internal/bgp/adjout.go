@@ -30,6 +30,7 @@ type adjOut struct {
 	dirty       bool
 	withdrawals map[wire.Family][]netip.Prefix
 	groups      []group
+	underWay    *batch // between next and done
 	withheld    map[netip.Prefix]Withheld
 }
 
@@ -61,7 +62,7 @@ func (a *adjOut) open(n *negotiated) {
 // close forgets the session. What it had written no longer counts.
 func (a *adjOut) close() {
 	a.session, a.withheld = nil, nil
-	a.withdrawals, a.groups = nil, nil
+	a.withdrawals, a.groups, a.underWay = nil, nil, nil
 	a.written.clear()
 }
 
@@ -71,7 +72,8 @@ func (a *adjOut) set(routes map[netip.Prefix]Attributes, complete bool) {
 	a.complete = a.complete || complete
 }
 
-// resend wants all routes of a family to be written again (RFC 2918).
+// resend wants all routes of a family to be written again (RFC 2918), those under way
+// too: the peer may have had them before it asked.
 func (a *adjOut) resend(f wire.Family) {
 	if a.session == nil || !a.session.families.has(f) {
 		return
@@ -80,6 +82,16 @@ func (a *adjOut) resend(f wire.Family) {
 	for p := range a.written.routes {
 		if wire.FamilyOf(p.Addr()) == f {
 			a.again[p] = struct{}{}
+		}
+	}
+	if a.underWay == nil {
+		return
+	}
+	for _, g := range a.underWay.announced {
+		if g.family == f {
+			for _, p := range g.prefixes {
+				a.again[p] = struct{}{}
+			}
 		}
 	}
 }
@@ -180,20 +192,14 @@ func (a *adjOut) next() *batch {
 	if b.messages == 0 {
 		return nil
 	}
+	a.underWay = b
 	return b
 }
 
 // done notes that a batch was written.
 func (a *adjOut) done(b *batch) {
 	a.written.record(b)
-	for _, p := range b.withdrawn {
-		delete(a.again, p)
-	}
-	for _, g := range b.announced {
-		for _, p := range g.prefixes {
-			delete(a.again, p)
-		}
-	}
+	a.underWay = nil
 }
 
 func (a *adjOut) appendWithdrawals(b *batch) {
@@ -204,6 +210,9 @@ func (a *adjOut) appendWithdrawals(b *batch) {
 			b.data, n = wire.AppendWithdrawal(b.data, f, rest)
 			b.messages++
 			b.withdrawn = append(b.withdrawn, rest[:n]...)
+			for _, p := range rest[:n] {
+				delete(a.again, p)
+			}
 			a.withdrawals[f] = rest[n:]
 		}
 	}
@@ -229,6 +238,9 @@ func (a *adjOut) appendAnnouncements(b *batch) {
 			b.data = data
 			b.messages++
 			b.announced = append(b.announced, group{g.family, g.attributes, g.prefixes[:n:n]})
+			for _, p := range g.prefixes[:n] {
+				delete(a.again, p)
+			}
 			g.prefixes = g.prefixes[n:]
 		}
 		if len(g.prefixes) == 0 {

@@ -1,0 +1,415 @@
+package bgp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lintel-lb/lintel/internal/bgp/wire"
+	"github.com/lintel-lb/lintel/internal/bgp/wire/wiretest"
+)
+
+var (
+	ourAddr   = netip.MustParseAddr("192.0.2.10")
+	ourAddr6  = netip.MustParseAddr("2001:db8:1::10")
+	peerAddr  = netip.MustParseAddr("192.0.2.1")
+	ourID     = netip.MustParseAddr("10.0.0.5")
+	errRefuse = errors.New("connection refused")
+)
+
+// fakeConn is an end of a pipe with addresses.
+type fakeConn struct {
+	net.Conn
+	local, remote netip.AddrPort
+}
+
+func (c fakeConn) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(c.local) }
+func (c fakeConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }
+
+// fakeNet is a Transport of pipes.
+type fakeNet struct {
+	mu      sync.Mutex
+	dialErr error
+	block   bool // dials get no answer
+	dials   int
+	out     chan net.Conn // far ends of what was dialled
+	ports   map[netip.AddrPort]*fakePort
+	options []SocketOptions
+}
+
+func newFakeNet() *fakeNet {
+	return &fakeNet{out: make(chan net.Conn, 100), ports: map[netip.AddrPort]*fakePort{}}
+}
+
+func (n *fakeNet) set(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f()
+}
+
+func (n *fakeNet) dialled() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.dials
+}
+
+func pipe(local, remote netip.AddrPort) (near, far net.Conn) {
+	a, b := net.Pipe()
+	return fakeConn{a, local, remote}, fakeConn{b, remote, local}
+}
+
+func (n *fakeNet) Dial(ctx context.Context, _ netip.Addr, remote netip.AddrPort, o SocketOptions) (net.Conn, error) {
+	n.mu.Lock()
+	n.dials++
+	n.options = append(n.options, o)
+	err, block := n.dialErr, n.block
+	n.mu.Unlock()
+	if block {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	near, far := pipe(netip.AddrPortFrom(ourAddr, 40000), remote)
+	n.out <- far
+	return near, nil
+}
+
+func (n *fakeNet) Addresses(netip.Addr) []netip.Addr { return []netip.Addr{ourAddr, ourAddr6} }
+
+func (n *fakeNet) Accepted(net.Conn, SocketOptions) error { return nil }
+
+type fakePort struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+	mu     sync.Mutex
+	keys   map[netip.Prefix]Password
+}
+
+func (n *fakeNet) Listen(_ context.Context, a netip.AddrPort, _ SocketOptions) (Listener, error) {
+	p := &fakePort{conns: make(chan net.Conn), closed: make(chan struct{}), keys: map[netip.Prefix]Password{}}
+	n.set(func() { n.ports[a] = p })
+	return p, nil
+}
+
+func (n *fakeNet) port(a netip.AddrPort) *fakePort {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.ports[a]
+}
+
+func (p *fakePort) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *fakePort) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *fakePort) SetPassword(peer netip.Prefix, key Password) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keys[peer] = key
+	return nil
+}
+
+// call opens a connection to our listening port and returns the caller's end.
+func (p *fakePort) call(t testing.TB, from netip.Addr) *fakePeer {
+	t.Helper()
+	near, far := pipe(netip.AddrPortFrom(ourAddr, 179), netip.AddrPortFrom(from, 50000))
+	p.conns <- near
+	return &fakePeer{t: t, c: far}
+}
+
+// fakePeer is the router at the other end of a connection.
+type fakePeer struct {
+	t testing.TB
+	c net.Conn
+}
+
+// message is what a peer has read.
+type message struct {
+	t    wire.MessageType
+	body []byte
+}
+
+// readMessage reads one message; the error is of the connection.
+func (p *fakePeer) readMessage() (message, error) {
+	h := make([]byte, wire.HeaderLen)
+	if _, err := io.ReadFull(p.c, h); err != nil {
+		return message{}, err
+	}
+	t, n, err := wire.ParseHeader(h)
+	if err != nil {
+		p.t.Errorf("we sent: %v", err)
+		return message{}, err
+	}
+	m := message{t, make([]byte, n)}
+	_, err = io.ReadFull(p.c, m.body)
+	return m, err
+}
+
+// expect reads a message of the given type.
+func (p *fakePeer) expect(want wire.MessageType) []byte {
+	p.t.Helper()
+	m, err := p.readMessage()
+	if err != nil {
+		p.t.Fatalf("want %v, connection says %v", want, err)
+	}
+	if m.t != want {
+		if m.t == wire.TypeNotification {
+			n, _ := wire.ParseNotification(m.body)
+			p.t.Fatalf("want %v, got NOTIFICATION %v", want, n)
+		}
+		p.t.Fatalf("want %v, got %v", want, m.t)
+	}
+	return m.body
+}
+
+// expectNotification skips everything before a NOTIFICATION and the end.
+func (p *fakePeer) expectNotification(code wire.Code, subcode uint8) wire.Notification {
+	p.t.Helper()
+	for {
+		m, err := p.readMessage()
+		if err != nil {
+			p.t.Fatalf("no NOTIFICATION: %v", err)
+		}
+		if m.t != wire.TypeNotification {
+			continue
+		}
+		n, err := wire.ParseNotification(m.body)
+		if err != nil || n.Code != code || n.Subcode != subcode {
+			p.t.Fatalf("got %v %v, want %d/%d", n, err, code, subcode)
+		}
+		p.expectEnd()
+		return n
+	}
+}
+
+// expectEnd wants the connection to be closed without another word.
+func (p *fakePeer) expectEnd() {
+	p.t.Helper()
+	if m, err := p.readMessage(); err == nil {
+		p.t.Fatalf("got %v after the end", m.t)
+	}
+}
+
+func (p *fakePeer) send(b []byte) {
+	p.t.Helper()
+	if _, err := p.c.Write(b); err != nil {
+		p.t.Fatalf("peer cannot write: %v", err)
+	}
+}
+
+func (p *fakePeer) sendKeepalive() { p.t.Helper(); p.send(wire.AppendKeepalive(nil)) }
+
+// peerOpen is the OPEN of a router of AS 64501 that can do everything.
+func peerOpen() wire.Open {
+	return wire.Open{
+		ASN: 64501, HoldTime: 90 * time.Second, RouterID: netip.MustParseAddr("10.0.0.1"),
+		Capabilities: wire.Capabilities{
+			Families: []wire.Family{wire.IPv4Unicast, wire.IPv6Unicast}, RouteRefresh: true, FourOctetAS: 64501,
+			GracefulRestart: wire.GracefulRestart{Present: true, Time: 120 * time.Second},
+		},
+	}
+}
+
+// handshake takes the connection to Established and returns our OPEN.
+func (p *fakePeer) handshake(o wire.Open) *wire.Open {
+	p.t.Helper()
+	ours, err := wire.ParseOpen(p.expect(wire.TypeOpen))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.send(o.Append(nil))
+	p.expect(wire.TypeKeepalive)
+	p.sendKeepalive()
+	return ours
+}
+
+func (p *fakePeer) expectUpdate() *wiretest.Update {
+	p.t.Helper()
+	u, err := wiretest.Parse(p.expect(wire.TypeUpdate), true)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return u
+}
+
+// expectEndOfRIB skips routes up to the markers of both families.
+func (p *fakePeer) expectEndOfRIB() {
+	p.t.Helper()
+	for n := 0; n < 2; {
+		if p.expectUpdate().EndOfRIB != 0 {
+			n++
+		}
+	}
+}
+
+// collect reads in the background, keeping what arrives, and answers each KEEPALIVE.
+func (p *fakePeer) collect() *mailbag { return p.collectAnd(true) }
+
+// collectMute is collect without answers.
+func (p *fakePeer) collectMute() *mailbag { return p.collectAnd(false) }
+
+func (p *fakePeer) collectAnd(answer bool) *mailbag {
+	m := &mailbag{}
+	go func() {
+		defer m.close()
+		for {
+			msg, err := p.readMessage()
+			if err != nil {
+				return
+			}
+			m.add(msg)
+			if answer && msg.t == wire.TypeKeepalive {
+				if _, err := p.c.Write(wire.AppendKeepalive(nil)); err != nil {
+					return
+				}
+			}
+		}
+	}()
+	return m
+}
+
+// mailbag is what a collecting peer has got.
+type mailbag struct {
+	mu     sync.Mutex
+	msgs   []message
+	times  []time.Time
+	closed bool
+}
+
+func (m *mailbag) add(msg message) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.msgs, m.times = append(m.msgs, msg), append(m.times, time.Now())
+}
+
+func (m *mailbag) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+}
+
+func (m *mailbag) ended() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.closed
+}
+
+// count returns how many messages of a type there are, and when the last one came.
+func (m *mailbag) count(t wire.MessageType) (n int, last time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, msg := range m.msgs {
+		if msg.t == t {
+			n, last = n+1, m.times[i]
+		}
+	}
+	return n, last
+}
+
+// fakeBFD is a BFD with one session for everybody.
+type fakeBFD struct{ states chan BFDState }
+
+func (b fakeBFD) Watch(string) (<-chan BFDState, func()) { return b.states, func() {} }
+
+// rig is an engine with one peer in a bubble of fake time.
+type rig struct {
+	*Engine
+	t      testing.TB
+	net    *fakeNet
+	log    *bytes.Buffer
+	cancel context.CancelFunc
+	result chan error
+}
+
+func testConfig() SessionConfig {
+	return SessionConfig{
+		PeerAddress: peerAddr, LocalASN: 64500, PeerASN: ExactAS(64501), RouterID: ourID,
+		Hold: 90 * time.Second, Families: IPv4 | IPv6,
+	}
+}
+
+func onePeer(c SessionConfig, routes map[netip.Prefix]Attributes) Desired {
+	return Desired{Peers: map[string]Peer{"tor": {Config: c, Routes: routes}}, Complete: true}
+}
+
+// bubble runs a test in fake time, with an engine that ends with it.
+func bubble(t *testing.T, edit func(*Options), f func(t *testing.T, r *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{t: t, net: newFakeNet(), result: make(chan error, 1)}
+		o := Options{Log: slog.New(slog.DiscardHandler), Transport: r.net}
+		if edit != nil {
+			edit(&o)
+		}
+		r.Engine = New(o)
+		var ctx context.Context
+		ctx, r.cancel = context.WithCancel(t.Context())
+		go func() { r.result <- r.Run(ctx) }()
+		defer func() {
+			r.cancel()
+			// Peers that were left open would keep their goroutines.
+			<-r.result
+		}()
+		f(t, r)
+	})
+}
+
+// accept returns the far end of our next dial.
+func (r *rig) accept() *fakePeer {
+	r.t.Helper()
+	select {
+	case c := <-r.net.out:
+		return &fakePeer{t: r.t, c: c}
+	case <-time.After(5 * time.Minute):
+		r.t.Fatalf("nothing was dialled; %v", r.status().LastError)
+		return nil
+	}
+}
+
+// up establishes the session and returns the peer.
+func (r *rig) up(o wire.Open) *fakePeer {
+	r.t.Helper()
+	p := r.accept()
+	p.handshake(o)
+	return p
+}
+
+func (r *rig) status() Status { return r.Snapshot()["tor"] }
+
+// wantState waits until nothing moves and checks the state.
+func (r *rig) wantState(want State) Status {
+	r.t.Helper()
+	synctest.Wait()
+	st := r.status()
+	if st.State != want {
+		r.t.Fatalf("state is %v, want %v; last error %q", st.State, want, st.LastError)
+	}
+	return st
+}
+
+// noPorts is a network on which nothing can listen.
+type noPorts struct{ *fakeNet }
+
+func (noPorts) Listen(context.Context, netip.AddrPort, SocketOptions) (Listener, error) {
+	return nil, errRefuse
+}

@@ -1,0 +1,219 @@
+package bgp
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lintel-lb/lintel/internal/bgp/wire"
+)
+
+var listenAt = netip.AddrPortFrom(ourAddr, 179)
+
+func passiveConfig(m Mode) SessionConfig {
+	c := testConfig()
+	c.Mode, c.Source = m, ourAddr
+	return c
+}
+
+// A port is open only while a session asks for it.
+func TestPortIsOpenOnlyOnRequest(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		r.Set(onePeer(testConfig(), nil))
+		r.accept()
+		synctest.Wait()
+		if len(r.net.ports) != 0 {
+			t.Fatal("a port is open for an active session")
+		}
+		c := passiveConfig(ModePassive)
+		c.Password = "one"
+		r.Set(onePeer(c, nil))
+		synctest.Wait()
+		port := r.net.port(listenAt)
+		key := netip.PrefixFrom(peerAddr, 32)
+		if port == nil || port.keys[key] != "one" {
+			t.Fatalf("port %+v", port)
+		}
+		c.Password = "two"
+		r.Set(onePeer(c, nil))
+		synctest.Wait()
+		if port.keys[key] != "two" {
+			t.Error("the key was not changed")
+		}
+		c.Password = ""
+		r.Set(onePeer(c, nil))
+		synctest.Wait()
+		if port.keys[key] != "" {
+			t.Error("the key was not removed")
+		}
+		r.Set(onePeer(testConfig(), nil))
+		<-port.closed
+	})
+}
+
+func TestPassiveSession(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		r.Set(onePeer(passiveConfig(ModePassive), oneRoute(Attributes{})))
+		r.wantState(StateActive)
+		stranger := r.net.port(listenAt).call(t, netip.MustParseAddr("192.0.2.99"))
+		stranger.expectEnd()
+		p := r.net.port(listenAt).call(t, peerAddr)
+		p.handshake(peerOpen())
+		if u := p.expectUpdate(); len(u.Announced) != 1 {
+			t.Errorf("got %+v", u)
+		}
+		if r.net.dialled() != 0 {
+			t.Error("a passive session has dialled")
+		}
+		// A second connection is turned away, without graceful restart.
+		p2 := r.net.port(listenAt).call(t, peerAddr)
+		p2.expectNotification(wire.CodeCease, wire.CeaseCollision)
+		r.wantState(StateEstablished)
+		// A peer that comes back at once is not refused but answered after the hold-down.
+		p.c.Close()
+		synctest.Wait()
+		p = r.net.port(listenAt).call(t, peerAddr)
+		p.handshake(peerOpen())
+		r.wantState(StateEstablished)
+	})
+}
+
+// RFC 4724, section 4.2: a peer that has restarted opens a new connection while the old
+// one still looks good.
+func TestPeerRestartsBehindAnOldConnection(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		c := passiveConfig(ModePassive)
+		c.GracefulRestart = GracefulRestart{Enabled: true, RestartTime: 30 * time.Second}
+		r.Set(onePeer(c, oneRoute(Attributes{})))
+		synctest.Wait()
+		old := r.net.port(listenAt).call(t, peerAddr)
+		old.handshake(peerOpen())
+		old.expectEndOfRIB()
+		p := r.net.port(listenAt).call(t, peerAddr)
+		bad := peerOpen()
+		bad.ASN, bad.Capabilities.FourOctetAS = 1, 1
+		p.expect(wire.TypeOpen)
+		p.send(bad.Append(nil))
+		p.expectNotification(wire.CodeOpen, wire.OpenBadPeerAS)
+		r.wantState(StateEstablished) // a bad OPEN takes nothing away
+		p = r.net.port(listenAt).call(t, peerAddr)
+		p.handshake(peerOpen())
+		old.expectEnd()
+		p.expectEndOfRIB()
+		if st := r.wantState(StateEstablished); st.Established != 2 || len(st.Routes) != 1 {
+			t.Errorf("established %d times, %d routes", st.Established, len(st.Routes))
+		}
+	})
+}
+
+// RFC 4271, section 6.8: both sides have connected. Whatever the order of the OPENs, the
+// connection of the side with the higher identifier stays, and it comes up.
+func TestCollision(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		id          string
+		outboundGet bool // the OPEN on our connection arrives first
+		keepInbound bool
+	}{
+		{"peer higher, ours first", "10.0.0.9", true, true},
+		{"peer higher, theirs first", "10.0.0.9", false, true},
+		{"peer lower, ours first", "10.0.0.1", true, false},
+		{"peer lower, theirs first", "10.0.0.1", false, false},
+		{"equal, AS decides", "10.0.0.5", true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, r *rig) {
+				r.Set(onePeer(passiveConfig(ModeBoth), oneRoute(Attributes{})))
+				outbound := r.accept()
+				outbound.expect(wire.TypeOpen)
+				inbound := r.net.port(listenAt).call(t, peerAddr)
+				inbound.expect(wire.TypeOpen)
+				o := peerOpen()
+				o.RouterID = netip.MustParseAddr(tt.id)
+				first, then := outbound, inbound
+				if !tt.outboundGet {
+					first, then = inbound, outbound
+				}
+				first.send(o.Append(nil))
+				first.expect(wire.TypeKeepalive)
+				synctest.Wait()
+				keep, lose := outbound, inbound
+				if tt.keepInbound {
+					keep, lose = inbound, outbound
+				}
+				then.send(o.Append(nil))
+				lose.expectNotification(wire.CodeCease, wire.CeaseCollision)
+				if keep == then {
+					keep.expect(wire.TypeKeepalive)
+				}
+				keep.sendKeepalive()
+				keep.expectEndOfRIB()
+				if st := r.wantState(StateEstablished); st.Established != 1 {
+					t.Errorf("established %d times, %q", st.Established, st.LastError)
+				}
+			})
+		})
+	}
+}
+
+// Where the peer drops one of two connections by itself, the other goes on.
+func TestCollisionResolvedByPeer(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		r.Set(onePeer(passiveConfig(ModeBoth), nil))
+		outbound := r.accept()
+		outbound.expect(wire.TypeOpen)
+		inbound := r.net.port(listenAt).call(t, peerAddr)
+		inbound.expect(wire.TypeOpen)
+		outbound.c.Close()
+		synctest.Wait()
+		o := peerOpen()
+		inbound.send(o.Append(nil))
+		inbound.expect(wire.TypeKeepalive)
+		inbound.sendKeepalive()
+		inbound.expectEndOfRIB()
+		r.wantState(StateEstablished)
+	})
+}
+
+func TestPeerRange(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		c := passiveConfig(ModePassive)
+		c.PeerAddress, c.PeerRange = netip.Addr{}, netip.MustParsePrefix("192.0.2.0/29")
+		c.Password = "key"
+		r.Set(onePeer(c, oneRoute(Attributes{})))
+		synctest.Wait()
+		port := r.net.port(listenAt)
+		if port.keys[c.PeerRange] != "key" {
+			t.Errorf("keys %v", port.keys)
+		}
+		port.call(t, netip.MustParseAddr("192.0.2.9")).expectEnd()
+		for _, a := range []string{"192.0.2.1", "192.0.2.2"} {
+			p := port.call(t, netip.MustParseAddr(a))
+			p.handshake(peerOpen())
+			p.expectEndOfRIB()
+			synctest.Wait()
+			st := r.Snapshot()["tor/"+a]
+			if st.State != StateEstablished || len(st.Routes) != 1 {
+				t.Errorf("%s: %v with %d routes", a, st.State, len(st.Routes))
+			}
+			p.c.Close()
+		}
+		time.Sleep(3 * dynamicIdle)
+		synctest.Wait()
+		if got := r.Snapshot(); len(got) != 1 {
+			t.Errorf("peers that are gone are still there: %d", len(got))
+		}
+	})
+}
+
+func TestPortThatCannotBeOpened(t *testing.T) {
+	bubble(t, func(o *Options) { o.Transport = noPorts{newFakeNet()} }, func(t *testing.T, r *rig) {
+		r.Set(onePeer(passiveConfig(ModePassive), nil))
+		synctest.Wait()
+		if st := r.status(); !strings.Contains(st.LastError, "listen on 192.0.2.10:179: connection refused") {
+			t.Errorf("last error %q", st.LastError)
+		}
+	})
+}
