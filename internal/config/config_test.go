@@ -276,6 +276,15 @@ func TestHeldPools(t *testing.T) {
 	}
 }
 
+// TestNotYetCreated has an object that is only planned give way to one that exists.
+func TestNotYetCreated(t *testing.T) {
+	in := script(t, `
+		IPAddressPool a {addresses: [10.0.0.0/24]}
+		IPAddressPool b {addresses: [10.0.0.0/24]}`)
+	in.Pools[0].CreationTimestamp = metav1.Time{}
+	checkVerdicts(t, verdictLines(Parse(in).Verdicts), `IPAddressPool a: OverlappingPool`)
+}
+
 func verdictOf(r Result, kind Kind, name string) Verdict {
 	for _, v := range r.Verdicts {
 		if v.Object.Kind == kind && v.Object.Name == name {

@@ -19,6 +19,7 @@ func TestCondition(t *testing.T) {
 		{"accepted", Verdict{Accepted: true, Reason: ReasonAccepted}, metav1.Condition{Status: "True", Reason: "Accepted"}},
 		{"accepted with warnings", Verdict{Accepted: true, Reason: ReasonAccepted, Warnings: []string{"a", "b"}}, metav1.Condition{Status: "True", Reason: "Accepted", Message: "a; b"}},
 		{"refused", Verdict{Reason: ReasonInvalidASN, Message: "no", Warnings: []string{"a"}}, metav1.Condition{Status: "False", Reason: "InvalidASN", Message: "no"}},
+		{"too long, cut within a letter", Verdict{Reason: ReasonInvalidASN, Message: "x" + strings.Repeat("é", maxMessage)}, metav1.Condition{Status: "False", Reason: "InvalidASN", Message: "x" + strings.Repeat("é", maxMessage/2-3) + " …"}},
 		{"too long", Verdict{Reason: ReasonInvalidASN, Message: strings.Repeat("é", maxMessage)}, metav1.Condition{Status: "False", Reason: "InvalidASN", Message: strings.Repeat("é", maxMessage/2-2) + " …"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
