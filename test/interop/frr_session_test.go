@@ -20,6 +20,13 @@ func neighbor(a any, as string, more ...string) string {
 		" address-family ipv6 unicast\n  neighbor %v activate\n  maximum-paths 8\n exit-address-family\n", a, a)
 }
 
+// pair is a speaker with one address and an FRR next to it.
+func pair(t *testing.T, more ...string) (*frr, link) {
+	h := newHost(t, "frr")
+	l := h.plug(1)
+	return startFRR(h, 64501, neighbor(l.speaker4(0), "64500", more...)), l
+}
+
 func TestFRRBothTransportsBothFamilies(t *testing.T) {
 	for _, v6 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("v6=%v", v6), func(t *testing.T) {
