@@ -165,12 +165,14 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer retry.Stop()
 	more := make(chan struct{}, 1)
 	for {
+		proceed := w.reconcile
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-e.wake:
 		case <-linksChanged:
 		case <-more:
+			proceed = w.resume
 		case <-retry.C:
 		case p := <-w.died:
 			w.drop(p)
@@ -181,7 +183,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			job()
 			continue
 		}
-		unfinished, failed := w.reconcile()
+		unfinished, failed := proceed()
 		if unfinished {
 			signal(more)
 		}

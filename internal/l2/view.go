@@ -22,18 +22,18 @@ type placed struct {
 }
 
 // publish shows what is in force and signals a change.
-func (w *worker) publish(version uint64, pl plan, openErrs map[portKey]error) {
-	v := &view{version: version, addresses: make(map[netip.Addr]placed, len(w.entries))}
+func (w *worker) publish(s step) {
+	v := &view{version: s.input.version, addresses: make(map[netip.Addr]placed, len(w.entries))}
 	for a, e := range w.entries {
-		v.addresses[a] = placed{entry: e, problems: slices.Clone(pl.problems[a])}
+		v.addresses[a] = placed{entry: e, problems: slices.Clone(s.plan.problems[a])}
 	}
 	trouble := func(a netip.Addr, link string, err error) {
 		p := v.addresses[a]
 		p.problems = append(p.problems, Problem{Link: link, Reason: SocketFailed, Detail: err.Error()})
 		v.addresses[a] = p
 	}
-	for key, err := range openErrs {
-		for _, a := range pl.ports[key] {
+	for key, err := range s.openErrs {
+		for _, a := range s.plan.ports[key] {
 			trouble(a, key.link, err)
 		}
 	}

@@ -20,12 +20,21 @@ type worker struct {
 
 	entries map[netip.Addr]*entry
 	ports   map[portKey]*member
-	// seen is the input of the last reconcile that left nothing to do.
+	// last is what the last reconcile did.
+	last step
+	// seen is the input of the last step that left nothing to do.
 	seen *input
 
 	// died receives ports whose socket has failed.
 	died    chan *port
 	readers sync.WaitGroup
+}
+
+// step is one reconcile: its input, the plan made of it, and the ports it could not open.
+type step struct {
+	input    *input
+	plan     plan
+	openErrs map[portKey]error
 }
 
 // member is a port with what belongs to it.
@@ -89,13 +98,19 @@ func (w *worker) reconcile() (unfinished, failed bool) {
 		}
 	}
 	w.pace(ch)
+	w.last = step{input: in, plan: pl, openErrs: openErrs}
+	return w.resume()
+}
+
+// resume goes on with the groups of the last step and shows what has come of it.
+func (w *worker) resume() (unfinished, failed bool) {
 	unfinished, failed = w.followGroups()
-	failed = failed || len(openErrs) > 0
-	if !unfinished || w.engine.view.Load().version != d.version {
-		w.publish(d.version, pl, openErrs)
+	failed = failed || len(w.last.openErrs) > 0
+	if !unfinished || w.engine.view.Load().version != w.last.input.version {
+		w.publish(w.last)
 	}
 	if !unfinished && !failed {
-		w.seen = in
+		w.seen = w.last.input
 	}
 	return unfinished, failed
 }
