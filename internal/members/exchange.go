@@ -53,7 +53,7 @@ func (x *exchange) offered(node string, at stamp, holder string, now time.Time) 
 		x.wants[node] = &want{stamp: at, holder: holder, due: now}
 	case at.newerThan(w.stamp):
 		w.stamp, w.holder, w.tries = at, holder, 0
-	case w.stamp == at:
+	case w.stamp == at && w.tries > 0:
 		w.holder = holder // an alternative, should the one asked not answer
 	}
 }

@@ -118,8 +118,10 @@ func (g *Gossip) Leave(ctx context.Context) error {
 
 // Run implements Membership. It returns ErrAlreadyRun if it was called before.
 //
-// Two goroutines of memberlist, which probe and gossip, cannot be waited for; Run therefore stays for
-// as long as a probe that is under way can last, at most two seconds.
+// memberlist does not wait for its prober. Run therefore stays, when there are other members, for as
+// long as a probe under way can last: one probe interval on a node that is well, and never more than two
+// seconds. On a node so late that its probes take longer, the last one ends by itself after that; it
+// touches closed sockets only.
 func (g *Gossip) Run(ctx context.Context) error {
 	if g.started.Swap(true) {
 		return ErrAlreadyRun

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,7 +35,15 @@ func newCluster(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	return &cluster{t: t, port: uint16(l.Addr().(*net.TCPAddr).Port)}
+	c := &cluster{t: t, port: uint16(l.Addr().(*net.TCPAddr).Port)}
+	t.Cleanup(func() {
+		var stopping sync.WaitGroup
+		for _, n := range c.nodes {
+			stopping.Go(n.stop)
+		}
+		stopping.Wait()
+	})
+	return c
 }
 
 // address returns a fresh address.
@@ -116,7 +125,6 @@ func (c *cluster) start(cfg Config, before ...func(*Gossip)) *node {
 			c.t.Errorf("Run of %s does not end", cfg.NodeName)
 		}
 	}
-	c.t.Cleanup(n.stop)
 	c.nodes = append(c.nodes, n)
 	return n
 }

@@ -20,6 +20,7 @@ const (
 type joiner struct {
 	tries  map[netip.AddrPort]*try
 	jitter func(time.Duration) time.Duration // spreads retries of many nodes
+	rank   func() uint64                     // random, lest all nodes start with the same peer
 	member func(Peer) bool                   // whether the peer is a member now
 }
 
@@ -28,12 +29,13 @@ type try struct {
 	peer    Peer
 	count   int // failures in a row
 	next    time.Time
+	rank    uint64 // order among those due together
 	running bool
 	failure *Unreachable // of the last attempt; nil before it and while the peer is a member
 }
 
-func newJoiner(jitter func(time.Duration) time.Duration, member func(Peer) bool) *joiner {
-	return &joiner{tries: map[netip.AddrPort]*try{}, jitter: jitter, member: member}
+func newJoiner(jitter func(time.Duration) time.Duration, rank func() uint64, member func(Peer) bool) *joiner {
+	return &joiner{tries: map[netip.AddrPort]*try{}, jitter: jitter, rank: rank, member: member}
 }
 
 // set replaces the list of peers. New ones are due at once, known ones keep their schedule.
@@ -44,7 +46,7 @@ func (j *joiner) set(peers []Peer, now time.Time) {
 		if t, ok := old[p.Addr]; ok && t.peer == p {
 			j.tries[p.Addr] = t
 		} else {
-			j.tries[p.Addr] = &try{peer: p, next: now}
+			j.tries[p.Addr] = &try{peer: p, next: now, rank: j.rank()}
 		}
 	}
 }
@@ -65,7 +67,7 @@ func (j *joiner) due(now time.Time) []Peer {
 		}
 	}
 	slices.SortFunc(ready, func(a, b *try) int {
-		return cmp.Or(a.next.Compare(b.next), a.peer.Addr.Compare(b.peer.Addr))
+		return cmp.Or(a.next.Compare(b.next), cmp.Compare(a.rank, b.rank), a.peer.Addr.Compare(b.peer.Addr))
 	})
 	var out []Peer
 	for _, t := range ready[:min(len(ready), joinsAtOnce-min(running, joinsAtOnce))] {

@@ -12,7 +12,9 @@ func addr(i int) netip.AddrPort {
 
 func TestJoinerSpreadsAndStops(t *testing.T) {
 	members := map[Peer]bool{}
-	j := newJoiner(func(d time.Duration) time.Duration { return d }, func(p Peer) bool { return members[p] })
+	rank := uint64(1000)
+	down := func() uint64 { rank--; return rank }
+	j := newJoiner(func(d time.Duration) time.Duration { return d }, down, func(p Peer) bool { return members[p] })
 	now := time.Unix(1000, 0)
 	var all []Peer
 	for i := range 100 {
@@ -23,14 +25,19 @@ func TestJoinerSpreadsAndStops(t *testing.T) {
 	if len(first) != joinsAtOnce || len(j.due(now)) != 0 || j.wait(now) != forever {
 		t.Fatalf("started %d at once", len(first))
 	}
+	for i, p := range first {
+		if p != all[99-i] {
+			t.Errorf("contact %d is %v, not by rank", i, p)
+		}
+	}
 	// One contact makes members of all but one.
 	for _, p := range all {
-		members[p] = p != all[99]
+		members[p] = p != all[0]
 	}
 	for _, p := range first {
 		j.done(p, nil, now)
 	}
-	if next := j.due(now); len(next) != 1 || next[0] != all[99] {
+	if next := j.due(now); len(next) != 1 || next[0] != all[0] {
 		t.Fatalf("only one is missing, contacting %v", next)
 	}
 	if len(j.unreachable()) != 0 {
@@ -39,9 +46,9 @@ func TestJoinerSpreadsAndStops(t *testing.T) {
 
 	begin := now
 	for i := range 12 {
-		j.done(all[99], &Unreachable{Cause: CausePort, Err: "refused"}, now)
+		j.done(all[0], &Unreachable{Cause: CausePort, Err: "refused"}, now)
 		u := j.unreachable()
-		if len(u) != 1 || u[0].Attempts != i+1 || u[0].Since != begin || u[0].Addr != all[99].Addr {
+		if len(u) != 1 || u[0].Attempts != i+1 || u[0].Since != begin || u[0].Addr != all[0].Addr {
 			t.Fatalf("attempt %d: %+v", i, u)
 		}
 		want := min(retryFirst<<i, retryLongest)
@@ -57,19 +64,19 @@ func TestJoinerSpreadsAndStops(t *testing.T) {
 		}
 	}
 
-	members[all[99]] = true
-	j.done(all[99], nil, now)
+	members[all[0]] = true
+	j.done(all[0], nil, now)
 	if len(j.due(now)) != 0 || len(j.unreachable()) != 0 {
 		t.Error("all are members, yet something is left to do")
 	}
-	members[all[0]] = false // died
+	members[all[1]] = false // died
 	if got := j.wait(now); got != retryFirst {
 		t.Errorf("a dead member is contacted after %s", got)
 	}
 }
 
 func TestJoinerList(t *testing.T) {
-	j := newJoiner(func(d time.Duration) time.Duration { return d }, func(Peer) bool { return false })
+	j := newJoiner(func(d time.Duration) time.Duration { return d }, func() uint64 { return 0 }, func(Peer) bool { return false })
 	now := time.Unix(1000, 0)
 	a, b := Peer{"a", addr(1)}, Peer{"b", addr(2)}
 	j.set([]Peer{a}, now)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // logBridge turns the lines of memberlist, which carry their level as a prefix, into records of slog.
@@ -39,28 +41,62 @@ func (b *logBridge) close() { b.closing.Store(true) }
 
 // run writes the lines to log until stop is closed and the queue is empty.
 func (b *logBridge) run(log *slog.Logger, stop <-chan struct{}) {
+	r := repeats{}
 	for {
 		if n := b.dropped.Swap(0); n > 0 {
 			log.Warn("memberlist log lines dropped", "count", n)
 		}
 		select {
 		case line := <-b.lines:
-			logLine(log, line)
+			r.write(log, line, time.Now())
 			continue
 		default:
 		}
 		select {
 		case line := <-b.lines:
-			logLine(log, line)
+			r.write(log, line, time.Now())
 		case <-stop:
 			return
 		}
 	}
 }
 
-func logLine(log *slog.Logger, line string) {
+const (
+	repeatEvery = time.Minute
+	repeatLines = 1024
+)
+
+// repeats holds back warnings and errors that are logged again and again, such as one for every probe
+// of a member whose UDP port is blocked: each is written once in a while, with the number held back.
+type repeats map[string]*repeat
+
+type repeat struct {
+	written time.Time
+	held    int
+}
+
+func (r repeats) write(log *slog.Logger, line string, now time.Time) {
 	level, text := splitLevel(line)
-	log.Log(context.Background(), level, text)
+	if level < slog.LevelWarn {
+		log.Log(context.Background(), level, text)
+		return
+	}
+	last, ok := r[line]
+	switch {
+	case !ok:
+		if len(r) >= repeatLines {
+			maps.DeleteFunc(r, func(_ string, l *repeat) bool { return now.Sub(l.written) >= repeatEvery })
+		}
+		if len(r) < repeatLines {
+			r[line] = &repeat{written: now}
+		}
+		log.Log(context.Background(), level, text)
+	case now.Sub(last.written) < repeatEvery:
+		last.held++
+	default:
+		log.Log(context.Background(), level, text, "repeated", last.held+1)
+		*last = repeat{written: now}
+	}
 }
 
 // splitLevel takes level and origin off a line such as "[WARN] memberlist: text". A line without a

@@ -2,10 +2,12 @@ package members
 
 import (
 	"bytes"
+	"fmt"
 	"log"
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestSplitLevel(t *testing.T) {
@@ -34,7 +36,7 @@ func TestLogBridgeNeverBlocks(t *testing.T) {
 	b := newLogBridge()
 	logger := log.New(b, "", 0)
 	for range cap(b.lines) + 5 { // nobody reads
-		logger.Print("[WARN] memberlist: again")
+		logger.Print("[INFO] memberlist: again")
 	}
 	b.close()
 	logger.Print("[ERR] memberlist: while closing")
@@ -51,5 +53,38 @@ func TestLogBridgeNeverBlocks(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "while closing") {
 		t.Error("a line of the closing was written")
+	}
+}
+
+func TestRepeatsAreHeldBack(t *testing.T) {
+	var out bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+	r, now := repeats{}, time.Unix(1000, 0)
+	for range 5 {
+		r.write(logger, "[WARN] memberlist: blocked", now)
+		r.write(logger, "[INFO] memberlist: fine", now)
+		now = now.Add(repeatEvery / 4)
+	}
+	want := "level=WARN msg=blocked\n" + strings.Repeat("level=INFO msg=fine\n", 4) +
+		"level=WARN msg=blocked repeated=4\nlevel=INFO msg=fine\n"
+	if out.String() != want {
+		t.Errorf("have\n%s", out.String())
+	}
+	for i := range 2 * repeatLines {
+		r.write(logger, fmt.Sprintf("[ERR] memberlist: %d", i), now)
+	}
+	if len(r) != repeatLines {
+		t.Errorf("remembers %d lines", len(r))
+	}
+	r.write(logger, "[ERR] memberlist: later", now.Add(repeatEvery))
+	if len(r) != 1 {
+		t.Errorf("remembers %d lines after they have aged", len(r))
 	}
 }

@@ -3,6 +3,7 @@ package members
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
@@ -68,7 +69,7 @@ func newOwner(g *Gossip) *owner {
 		store:    newStore(g.cfg.NodeName, uint64(time.Now().UnixNano())),
 		exchange: newExchange(g.cfg.NodeName),
 	}
-	o.joins = newJoiner(jitter, func(p Peer) bool { return isMember(o.news.alive, o.addrs, p) })
+	o.joins = newJoiner(jitter, rand.Uint64, func(p Peer) bool { return isMember(o.news.alive, o.addrs, p) })
 	return o
 }
 

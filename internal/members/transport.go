@@ -47,8 +47,7 @@ func listen(addr string, port int, timeout time.Duration, logger *log.Logger) (*
 	return t, nil
 }
 
-// acceptStreams hands incoming streams on. When the transport shuts down it goes on taking them, and
-// packets too, so that the listeners never block, until the listeners are gone.
+// acceptStreams hands incoming streams on until the transport shuts down.
 func (t *transport) acceptStreams() {
 	for {
 		select {
