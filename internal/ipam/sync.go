@@ -124,24 +124,31 @@ func (p *pass) mayKeep() bool {
 	return false
 }
 
-// keepable says why the present addresses may not be kept; nil if they may.
+// keepable says why the present addresses may not be kept; nil if they may. An address that
+// the Service does not hold, but that its status shows, may not get round reservations,
+// retention and quotas.
 func (s *search) keepable() *refusal {
-	var in *pool
+	in := s.a.poolOf(s.present[0])
+	foreign := false
 	for _, addr := range s.present {
 		if r := s.valid(addr); r != nil {
 			return r
 		}
-		p := s.a.poolOf(addr)
-		if in != nil && in != p {
+		if s.a.poolOf(addr) != in {
 			return refuse(NotCovered, "", "%q is not allowed in config: the addresses are in different pools", s.present)
 		}
-		in = p
 		if s.mine(addr) {
 			continue
 		}
-		// An address that only the status shows may not get round reservations.
-		if r := s.withheld(p, addr); r != nil {
+		foreign = true
+		if r := s.withheld(in, addr); r != nil {
 			return r
+		}
+	}
+	if foreign {
+		families := familiesOf(s.present)
+		if _, ok := s.choose(in, families, s.present...); !ok {
+			return s.quotaRefusal(in, len(families))
 		}
 	}
 	return nil

@@ -419,6 +419,9 @@ func (w *twin) inOrder(svc *lb.Service, ns ipam.Namespace, present []netip.Addr)
 			return false
 		}
 	}
+	if !w.feasible(svc, w.poolOf(present[0]), present) {
+		return false
+	}
 	for _, a := range svc.Request.Addresses {
 		if !slices.Contains(present, a) {
 			return false
