@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"bytes"
 	"context"
 	"embed"
 	"fmt"
@@ -219,24 +218,18 @@ func (d *demo) findAddresses(ctx context.Context, n int) error {
 func (d *demo) answering(ctx context.Context, a netip.Addr) (string, error) {
 	var node string
 	err := d.until(ctx, fmt.Sprintf("an answer for %s", a), func(ctx context.Context) (bool, error) {
-		mac, err := d.neighbor(ctx, a)
-		if err != nil || mac == "" {
+		macs, err := d.who(ctx, a)
+		if err != nil || len(macs) == 0 {
 			return false, err
 		}
+		if len(macs) > 1 {
+			return false, fmt.Errorf("%s is answered by %v", a, macs)
+		}
 		for _, h := range d.lab.Hosts(lab.RoleNode) {
-			var own string
-			err := d.lab.In(h.Name, func() error {
-				i, err := net.InterfaceByName("eth0")
-				if err == nil {
-					own = i.HardwareAddr.String()
+			for _, port := range h.Ports {
+				if port.MAC.String() == macs[0] {
+					node = h.Name
 				}
-				return err
-			})
-			if err != nil {
-				return false, err
-			}
-			if own == mac {
-				node = h.Name
 			}
 		}
 		return node != "", nil
@@ -244,23 +237,9 @@ func (d *demo) answering(ctx context.Context, a netip.Addr) (string, error) {
 	return node, err
 }
 
-// neighbor resolves an address from the client by ARP or NDP; empty if nobody answers.
-func (d *demo) neighbor(ctx context.Context, a netip.Addr) (string, error) {
-	argv := []string{"arping", "-c", "1", "-w", "1", "-r", "-I", "eth0", a.String()}
-	if a.Is6() {
-		argv = []string{"ndisc6", "-q", "-1", "-r", "1", "-w", "500", a.String(), "eth0"}
-	}
-	cmd, err := d.lab.Command(ctx, client, argv...)
-	if err != nil {
-		return "", err
-	}
-	var out bytes.Buffer
-	cmd.Stdout = &out
-	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
-		return "", err
-	}
-	first, _, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
-	return strings.ToLower(strings.TrimSpace(first)), nil
+// who lists the MAC addresses that answer the client for an address.
+func (d *demo) who(ctx context.Context, a netip.Addr) ([]string, error) {
+	return probe.Who(ctx, d.lab.Namespace(client), "eth0", a)
 }
 
 func (d *demo) pages(ctx context.Context) error {
@@ -413,8 +392,8 @@ func (d *demo) noEndpoints(ctx context.Context) error {
 func (d *demo) silent(ctx context.Context, addrs ...netip.Addr) error {
 	for _, a := range addrs {
 		err := d.until(ctx, fmt.Sprintf("silence about %s", a), func(ctx context.Context) (bool, error) {
-			mac, err := d.neighbor(ctx, a)
-			return mac == "", err
+			macs, err := d.who(ctx, a)
+			return len(macs) == 0, err
 		})
 		if err != nil {
 			return err

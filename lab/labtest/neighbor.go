@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"os/exec"
 	"slices"
-	"strings"
 
 	"github.com/lintel-lb/lintel/lab/probe"
 )
@@ -36,23 +33,13 @@ func (e *Env) Neighbor(host string, addr netip.Addr) (probe.Neighbor, error) {
 // second. An answer from a MAC of no host counts as a host called like the MAC.
 // The kernel's neighbour table is neither asked nor changed by it.
 func (e *Env) Answerers(ctx context.Context, host string, addr netip.Addr) ([]string, error) {
-	// Both programs end with an error if nobody answers.
-	argv, silence := []string{"ndisc6", "-q", "-m", "-r", "1", "-w", "500", addr.String(), linkPort}, 2
-	if addr.Is4() {
-		argv, silence = []string{"arping", "-r", "-c", "2", "-W", "0.2", "-w", "0.5", "-i", linkPort, addr.String()}, 1
-	}
-	out, err := e.Lab.Exec(ctx, host, argv...)
-	var exit *exec.ExitError
-	if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == silence && len(bytes.TrimSpace(out)) == 0) {
-		return nil, fmt.Errorf("labtest: who has %s: %w", addr, err)
+	macs, err := probe.Who(ctx, e.Lab.Namespace(host), linkPort, addr)
+	if err != nil {
+		return nil, err
 	}
 	var names []string
-	for _, word := range strings.Fields(string(out)) {
-		mac, err := net.ParseMAC(word)
-		if err != nil {
-			return nil, fmt.Errorf("labtest: who has %s: %s said %q", addr, argv[0], out)
-		}
-		names = append(names, e.hostOf(mac))
+	for _, mac := range macs {
+		names = append(names, e.HostOf(mac))
 	}
 	slices.Sort(names)
 	return slices.Compact(names), nil
