@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
@@ -49,26 +47,4 @@ func New(c *rest.Config, o Options) (metricsserver.Server, error) {
 		return nil, fmt.Errorf("endpoint: %w", err)
 	}
 	return server, nil
-}
-
-// filterProvider makes the filter that asks the API server about each caller.
-func filterProvider(c *rest.Config, client *http.Client) (metricsserver.Filter, error) {
-	filter, err := filters.WithAuthenticationAndAuthorization(c, client)
-	if err != nil {
-		return nil, err
-	}
-	return func(log logr.Logger, next http.Handler) (http.Handler, error) {
-		checked, err := filter(log, next)
-		if err != nil {
-			return nil, err
-		}
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if token := r.Header.Get(HeaderAuthorization); token != "" {
-				r = r.Clone(r.Context())
-				r.Header.Set("Authorization", token)
-				r.Header.Del(HeaderAuthorization)
-			}
-			checked.ServeHTTP(w, r)
-		}), nil
-	}, nil
 }
