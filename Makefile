@@ -1,0 +1,107 @@
+# Every command does its own set-up: what is missing is installed or built, with progress shown.
+# The same build settings everywhere, so that nothing is compiled twice.
+export CGO_ENABLED = 0
+export GOFLAGS := -trimpath -buildvcs=false
+export GOTOOLCHAIN = local
+
+SHELL   := /bin/bash
+VERSION ?= dev
+LDFLAGS := -s -w -X main.version=$(VERSION)
+LAB     := demo
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/lintel
+	@echo "building bin/lintel"
+	@go build -ldflags "$(LDFLAGS)" -o bin/lintel ./cmd/lintel
+
+.PHONY: lab
+lab: ## Build the lab's programs: lab/bin/lab and others
+	@echo "building lab/bin"
+	@mkdir -p lab/bin
+	@cd lab && go build -ldflags "-s -w" -o bin/ ./cmd/lab ./cmd/demo ./cmd/page ./cmd/labimage
+
+.PHONY: image
+image: build lab ## Build bin/lintel.tar, the container image
+	@lab/bin/labimage -ref lintel:$(VERSION) -o bin/lintel.tar bin/lintel
+
+##@ Two commands to begin with
+
+.PHONY: demo
+demo: root image ## Show Lintel at work on a real Kubernetes on this machine (root)
+	@lab/bin/labimage -ref lab.local/page:1 -o lab/bin/page.tar lab/bin/page
+	@lab/bin/demo -lab $(LAB) -config config -lintel $(CURDIR)/bin/lintel \
+		-command "lab/bin/lab --name $(LAB)" bin/lintel.tar lab/bin/page.tar
+
+.PHONY: demo-down
+demo-down: root lab ## Remove every trace of the demo (root)
+	@lab/bin/lab --name $(LAB) down
+
+.PHONY: test
+test: root check test-fast test-race test-net test-lab ## Run all tests (root)
+	@echo "all tests passed"
+
+##@ Parts of make test
+
+.PHONY: root
+root:
+	@[ "$$(id -u)" = 0 ] || { echo "this target makes network namespaces: run it as root"; exit 1; }
+
+.PHONY: check
+check: ## Format, vet, lint, generated files
+	@echo "== gofmt, go vet"
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "run gofmt on: $$out"; exit 1; }
+	@go vet ./... && go vet -tags netns ./... && (cd lab && go vet ./...)
+	@echo "== golangci-lint"
+	@go tool -modfile=tools/go.mod golangci-lint run ./...
+	@cd lab && go tool -modfile=../tools/go.mod golangci-lint run --config ../.golangci.yaml ./...
+	@echo "== generated files"
+	@cd tools && go test -count=1 ./...
+
+.PHONY: test-fast
+test-fast: ## Tests without privileges
+	@echo "== tests without privileges"
+	@go test ./...
+	@cd lab && go test $$(go list ./... | grep -v -e /e2e/ -e /labtest -e 'lintel/lab$$')
+
+# Only packages that start goroutines and do not pull all of Kubernetes through the race build.
+RACE := ./internal/members/... ./internal/links/... ./internal/l2/... ./internal/bgp/... ./internal/bfd/... ./internal/kube/inbox/...
+
+.PHONY: test-race
+test-race: ## The concurrent packages under the race detector
+	@echo "== race detector"
+	@CGO_ENABLED=1 go test -race $(RACE)
+
+.PHONY: test-net
+test-net: root packages ## Namespace tests: the real kernel, FRR, BIRD (root)
+	@echo "== namespace tests"
+	@go test -tags netns -count=1 -p 1 ./internal/links/... ./internal/l2/... ./internal/bfd/...
+	@cd test/interop && go test -count=1 -p 1 ./...
+
+.PHONY: test-lab
+test-lab: root lab ## End-to-end tests on a real Kubernetes in the lab (root)
+	@echo "== the lab and end-to-end tests"
+	@cd lab && bin/lab setup && go test -count=1 -p 1 -timeout 30m . ./labtest ./e2e/...
+
+.PHONY: bench
+bench: root packages ## Measurements, which print figures (root)
+	@go test -run '^$$' -bench . -benchtime 200ms ./internal/announce ./internal/ipam
+	@go test -tags netns -run '^$$' -bench Measure -benchtime 1x ./internal/l2
+	@cd lab && go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./e2e/...
+
+##@ Upkeep
+
+.PHONY: generate
+generate: ## Generate deep copies, apply configurations and CRDs
+	@go generate ./api
+
+PACKAGES := iproute2 nftables tcpdump arping ndisc6 frr bird2 iputils-ping
+
+.PHONY: packages
+packages: root
+	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q '^install ok installed' || echo $$p; done); \
+	[ -z "$$missing" ] || { echo "installing" $$missing; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; }
