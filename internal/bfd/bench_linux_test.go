@@ -58,7 +58,7 @@ func TestNoAllocationsAPacket(t *testing.T) {
 }
 
 func TestNoAllocationsInTheSocket(t *testing.T) {
-	n := kernel{ports{singleHop: freePort(t)}}
+	n := &kernel{ports: ports{singleHop: freePort(t)}}
 	rx, err := n.listen(listenKey{})
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func BenchmarkTransmit(b *testing.B) {
 
 // BenchmarkSocket is one packet through the kernel and back, in batches of 32.
 func BenchmarkSocket(b *testing.B) {
-	n := kernel{ports{singleHop: freePort(b)}}
+	n := &kernel{ports: ports{singleHop: freePort(b)}}
 	rx, err := n.listen(listenKey{})
 	if err != nil {
 		b.Fatal(err)

@@ -20,7 +20,7 @@ const (
 
 // listenEcho opens a packet socket: an echo packet comes back with this system's own address as its
 // source, which the kernel's IP layer drops as a martian.
-func (n kernel) listenEcho(k listenKey) (receiver, error) {
+func (n *kernel) listenEcho(k listenKey) (receiver, error) {
 	fd, err := open(unix.AF_PACKET, unix.SOCK_DGRAM, 0, func(fd int) error {
 		if err := attach(fd, echoFilter(n.ports.echo)); err != nil {
 			return err
@@ -34,7 +34,7 @@ func (n kernel) listenEcho(k listenKey) (receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bfd: packet socket for echo (CAP_NET_RAW): %w", err)
 	}
-	return newSocket(fd, k, parseEcho)
+	return newSocket(fd, n, k, parseEcho), nil
 }
 
 // echoFilter passes unfragmented UDP packets over IPv4 to the port.
@@ -72,7 +72,7 @@ func parseEcho(_ *socket, _ int, d *datagram) bool {
 
 // dialEcho opens a raw socket: the IP header names this system as source and destination, while the
 // packet is routed to the peer, whose forwarding sends it back (RFC 5881 section 4).
-func (n kernel) dialEcho(k Key, local netip.Addr, ifindex int) (sender, error) {
+func (n *kernel) dialEcho(k Key, local netip.Addr, ifindex int) (sender, error) {
 	i, err := net.InterfaceByIndex(ifindex)
 	if err != nil {
 		return nil, fmt.Errorf("bfd: interface %d for echo: %w", ifindex, err)

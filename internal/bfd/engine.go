@@ -34,37 +34,36 @@ type Options struct {
 
 // Engine runs a set of BFD sessions. Its methods may be called from any goroutine.
 type Engine struct {
-	log       *slog.Logger
+	log       *journal
 	lateAfter time.Duration
 	net       network
 	rng       *rand.Rand
 
-	running  atomic.Bool
-	changed  chan struct{}
-	wake     chan struct{} // the desired set has changed
-	stop     chan struct{} // closed by Shutdown
-	stopOnce sync.Once
-	idle     chan struct{} // closed when all peers know of the shutdown
-	done     chan struct{} // closed when Run has returned
+	running atomic.Bool
+	changed chan struct{}
+	idle    chan struct{} // closed when all peers know of the shutdown
+	done    chan struct{} // closed when Run has returned
 
 	mu      sync.Mutex
 	desired map[Key]Params
+	fresh   bool // desired or stopped has not been looked at by Run
+	stopped bool // by Shutdown
 	subs    []*func(Event)
 
 	public      atomic.Pointer[[]*member]
 	subscribers atomic.Pointer[[]*func(Event)]
 	discards    struct{ malformed, ttl, noSession, auth atomic.Uint64 }
 	maxLateness atomic.Int64
+	prioritized atomic.Bool
 
 	// The rest belongs to the goroutine of Run.
 	members   map[Key]*member
 	leaving   map[*member]bool
 	queue     queue
 	demux     demux
-	listeners map[listenKey]*listener
-	ready     chan readiness
-	wg        sync.WaitGroup
-	retryAt   time.Time // of the next attempt to open what could not be opened; zero for none
+	listeners map[listenKey]receiver
+	broken    map[receiver]bool // to be replaced by the next repair
+	retryAt   time.Time         // of the next attempt to open what could not be opened; zero for none
 	stopping  bool
 	dirty     bool // facts have changed since the last signal
 	take      func(*datagram)
@@ -86,20 +85,18 @@ func newEngine(o Options, n network) *Engine {
 	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // it never fails, as its documentation says
 	e := &Engine{
-		log:       cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
+		log:       newJournal(o.Log),
 		lateAfter: cmp.Or(o.LateAfter, defaultLateAfter),
 		net:       n,
 		rng:       rand.New(rand.NewChaCha8(seed)),
 		changed:   make(chan struct{}, 1),
-		wake:      make(chan struct{}, 1),
-		stop:      make(chan struct{}),
 		idle:      make(chan struct{}),
 		done:      make(chan struct{}),
 		members:   map[Key]*member{},
 		leaving:   map[*member]bool{},
 		demux:     newDemux(),
-		listeners: map[listenKey]*listener{},
-		ready:     make(chan readiness),
+		listeners: map[listenKey]receiver{},
+		broken:    map[receiver]bool{},
 		buf:       make([]byte, 0, maxPacketLen),
 	}
 	e.take = e.receive
@@ -124,9 +121,9 @@ func (e *Engine) Set(desired map[Key]Params) error {
 		accepted[k] = p
 	}
 	e.mu.Lock()
-	e.desired = accepted
+	e.desired, e.fresh = accepted, true
 	e.mu.Unlock()
-	signal(e.wake)
+	e.net.poke()
 	return errors.Join(errs...)
 }
 
@@ -141,6 +138,7 @@ func (e *Engine) Snapshot() Snapshot {
 			Auth:      e.discards.auth.Load(),
 		},
 		MaxLateness: time.Duration(e.maxLateness.Load()),
+		Prioritized: e.prioritized.Load(),
 	}
 	if members := e.public.Load(); members != nil {
 		for _, m := range *members {
@@ -179,7 +177,10 @@ func (e *Engine) Subscribe(f func(Event)) (cancel func()) {
 // detection time, or with the error of the context. The engine runs on until the context of Run is
 // done: end that afterwards.
 func (e *Engine) Shutdown(ctx context.Context) error {
-	e.stopOnce.Do(func() { close(e.stop) })
+	e.mu.Lock()
+	e.stopped, e.fresh = true, true
+	e.mu.Unlock()
+	e.net.poke()
 	select {
 	case <-e.idle:
 		return nil
@@ -192,49 +193,52 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 
 // Run runs the sessions until the context is done, and returns nil then. Peers are told nothing of
 // the end: see Shutdown. Sockets that cannot be opened are tried again every second, and the status
-// of the sessions says why. An engine runs once.
+// of the sessions says why. An engine runs once, on a thread of its own, which the kernel prefers to
+// other work if this process has CAP_SYS_NICE.
 func (e *Engine) Run(ctx context.Context) error {
 	if e.running.Swap(true) {
 		return errRunning
 	}
 	defer close(e.done)
+	var writer sync.WaitGroup
+	quit := make(chan struct{})
+	writer.Go(func() { e.log.run(quit) })
+	defer writer.Wait()
+	defer close(quit)
+	if err := e.net.begin(); err != nil {
+		e.log.write(slog.LevelInfo, "bfd: no preference over other programs; short intervals need it on a busy system", "error", err)
+	} else {
+		e.prioritized.Store(true)
+	}
+	defer e.net.end()
 	defer e.closeAll()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	var armed time.Time
-	stop := e.stop
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-e.wake:
+	defer context.AfterFunc(ctx, e.net.poke)()
+	for ctx.Err() == nil {
+		if e.look() {
 			e.reconcile(time.Now())
-		case <-stop:
-			stop, e.stopping = nil, true
-			e.reconcile(time.Now())
-		case r := <-e.ready:
-			r.listener.err = r.err
-			e.drain(r.listener)
-			if r.err == nil {
-				r.rearm <- struct{}{}
-			}
-		case <-timer.C:
-			armed = time.Time{}
+		}
+		for _, r := range e.net.wait(e.deadline()) {
+			e.drain(r)
 		}
 		e.fire()
 		if e.dirty {
 			e.dirty = false
-			signal(e.changed)
-		}
-		if d := e.deadline(); d != armed {
-			armed = d
-			if d.IsZero() {
-				timer.Stop()
-			} else {
-				timer.Reset(time.Until(d))
+			select {
+			case e.changed <- struct{}{}:
+			default:
 			}
 		}
 	}
+	return nil
+}
+
+// look reports whether the wishes of the callers have changed since it last did.
+func (e *Engine) look() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	was := e.fresh
+	e.fresh, e.stopping = false, e.stopped
+	return was
 }
 
 // deadline is the time at which the engine next has something to do by itself.
@@ -250,10 +254,9 @@ func (e *Engine) deadline() time.Time {
 }
 
 func (e *Engine) closeAll() {
-	for _, l := range e.listeners {
-		e.hangUp(l)
+	for _, r := range e.listeners {
+		e.hangUp(r)
 	}
-	e.wg.Wait()
 	for _, m := range e.members {
 		m.close()
 	}
@@ -267,12 +270,5 @@ func (e *Engine) discriminator() uint32 {
 		if _, taken := e.demux.byDiscriminator[d]; d != 0 && !taken {
 			return d
 		}
-	}
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
 	}
 }

@@ -3,6 +3,8 @@ package bfd
 import (
 	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
@@ -385,10 +387,10 @@ func TestAuthenticationKeepsStrangersOut(t *testing.T) {
 			for _, p := range seen {
 				r := a.host.receivers[listenKey{channel: singleHop}]
 				r.queue = append(r.queue, memDatagram{addrB, p, time.Now(), maxTTL})
-				signal(r.ready)
 			}
 		}
 		n.mu.Unlock()
+		a.host.poke()
 		wait(time.Second)
 		s := a.status(t, keyA)
 		if s.State == Up || s.AuthFailures == 0 || a.Snapshot().Discards.Auth != s.AuthFailures {
@@ -569,6 +571,92 @@ func TestSubscriptionEnds(t *testing.T) {
 		wait(3 * time.Second)
 		if calls != 0 || len(a.told()) == 0 {
 			t.Errorf("%d calls after the end", calls)
+		}
+	})
+}
+
+// stall runs a test with an engine whose goroutine stands still for a time, while its peer, which has
+// more patience, goes on.
+func stall(t *testing.T, d time.Duration, during func(n *memNet), after func(t *testing.T, a *side)) {
+	patient := Params{DetectMultiplier: 50}
+	both(t, patient, Params{}, func(t *testing.T, n *memNet, a, b *side) {
+		aside := Key{Peer: netip.MustParseAddr("192.0.2.77")}
+		cancel := a.Subscribe(func(e Event) {
+			if e.Key == aside {
+				time.Sleep(d)
+			}
+		})
+		defer cancel()
+		during(n)
+		if err := a.Set(map[Key]Params{keyA: patient, aside: {}}); err != nil {
+			t.Fatal(err)
+		}
+		wait(ms)
+		a.told()
+		if err := a.Set(map[Key]Params{keyA: patient, aside: {AdminDown: true}}); err != nil {
+			t.Fatal(err)
+		}
+		wait(d + 2*ms)
+		after(t, a)
+	})
+}
+
+// TestStalledEngineReadsBeforeItJudges: what the peer sent in the meantime lies in the socket.
+func TestStalledEngineReadsBeforeItJudges(t *testing.T) {
+	stall(t, 3*time.Second, func(*memNet) {}, func(t *testing.T, a *side) {
+		wait(10 * time.Second)
+		s := a.status(t, keyA)
+		if s.State != Up || s.DownEvents != 0 || s.LateTimers == 0 || s.Reprieves != 0 {
+			t.Errorf("%+v", s)
+		}
+		if l := a.Snapshot().MaxLateness; l < 2*time.Second {
+			t.Errorf("latest timer %v", l)
+		}
+	})
+}
+
+// TestStalledEngineJudgesInTheEnd: the reprieve of a late timer is one interval, and only one.
+func TestStalledEngineJudgesInTheEnd(t *testing.T) {
+	stall(t, 3*time.Second, func(n *memNet) { n.setPass(drop) }, func(t *testing.T, a *side) {
+		if s := a.status(t, keyA); s.State != Up || s.Reprieves != 1 {
+			t.Errorf("at once: %+v", s)
+		}
+		wait(310 * ms)
+		if s := a.status(t, keyA); s.State != Down || s.Diagnostic != DiagDetectionTimeExpired || s.Reprieves != 1 {
+			t.Errorf("after the reprieve: %+v", s)
+		}
+	})
+}
+
+// blockedLog is a log that nobody reads.
+type blockedLog struct{ slog.Handler }
+
+func (blockedLog) Handle(context.Context, slog.Record) error { time.Sleep(time.Hour); return nil }
+
+func TestBlockedLogDelaysNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newMemNet()
+		b := start(t, n, "192.0.2.2")
+		defer b.kill()
+		e := newEngine(Options{Log: slog.New(blockedLog{slog.NewTextHandler(io.Discard, nil)})}, n.host("192.0.2.1"))
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- e.Run(ctx) }()
+		defer func() { cancel(); <-done }()
+		if err := e.Set(map[Key]Params{keyA: {}}); err != nil {
+			t.Fatal(err)
+		}
+		set1(t, b, keyB, Params{})
+		wait(3 * time.Second)
+		for range 2 * journalLength {
+			set1(t, b, keyB, Params{AdminDown: true})
+			wait(10 * ms)
+			set1(t, b, keyB, Params{})
+			wait(10 * ms)
+		}
+		wait(3 * time.Second)
+		if s := e.Snapshot().Sessions[keyA]; s.State != Up || s.DownEvents < 2*journalLength || e.log.lost.Load() == 0 {
+			t.Errorf("%+v, lost %d", s, e.log.lost.Load())
 		}
 	})
 }

@@ -37,14 +37,14 @@ func set(t testing.TB, e *Engine, k Key, p Params) {
 	}
 }
 
-// journal keeps what an engine tells.
-type journal struct {
+// diary keeps what an engine tells.
+type diary struct {
 	mu     sync.Mutex
 	events []Event
 }
 
-func follow(e *Engine) *journal {
-	j := &journal{}
+func follow(e *Engine) *diary {
+	j := &diary{}
 	e.Subscribe(func(ev Event) {
 		j.mu.Lock()
 		defer j.mu.Unlock()
@@ -54,7 +54,7 @@ func follow(e *Engine) *journal {
 }
 
 // leftUp waits for the end of Up after the given time.
-func (j *journal) leftUp(t testing.TB, after time.Time) (ev Event) {
+func (j *diary) leftUp(t testing.TB, after time.Time) (ev Event) {
 	t.Helper()
 	eventually(t, func() error {
 		j.mu.Lock()

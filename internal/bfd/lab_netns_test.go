@@ -255,7 +255,8 @@ func (s *space) frr(config string) *frr {
 		}
 	}
 	s.daemon(answers("zebra"), "/usr/lib/frr/zebra", "-N", f.name, "-f", zebra)
-	f.kill = s.daemon(answers("bfdd"), "/usr/lib/frr/bfdd", "-N", f.name, "-f", bfdd)
+	// A router is a machine of its own, and not busy with the load of this one.
+	f.kill = s.daemon(answers("bfdd"), "chrt", "--rr", "2", "/usr/lib/frr/bfdd", "-N", f.name, "-f", bfdd)
 	return f
 }
 

@@ -2,6 +2,7 @@ package bfd
 
 import (
 	"container/heap"
+	"log/slog"
 	"time"
 )
 
@@ -11,12 +12,19 @@ func (e *Engine) fire() {
 	now := time.Now()
 	drained := false
 	late, latest := 0, time.Duration(0)
-	for len(e.queue) > 0 && due(e.queue[0].deadline, now) {
+	for len(e.queue) > 0 {
 		m := e.queue[0]
+		if !due(m.deadline, now) {
+			if !m.session.mayHurry(now) {
+				break
+			}
+			e.settle(m, output{send: true}, now)
+			continue
+		}
 		if !drained && (due(m.session.detectAt, now) || due(m.session.echo.detectAt, now)) {
 			drained = true
-			for _, l := range e.listeners {
-				e.drain(l)
+			for _, r := range e.listeners {
+				e.drain(r)
 			}
 			now = time.Now()
 			continue
@@ -36,7 +44,7 @@ func (e *Engine) fire() {
 		e.settle(m, out, now)
 	}
 	if late > 0 {
-		e.log.Debug("bfd: timers ran late", "timers", late, "latest", latest)
+		e.log.write(slog.LevelDebug, "bfd: timers ran late", "timers", late, "latest", latest)
 	}
 	if due(e.retryAt, now) {
 		e.repair(now)
@@ -46,14 +54,15 @@ func (e *Engine) fire() {
 	}
 }
 
-// drain reads a socket empty. A socket that fails is replaced by the next repair.
-func (e *Engine) drain(l *listener) {
-	if l.err != nil {
-		e.retryAt = earliest(e.retryAt, time.Now().Add(retryInterval))
+// drain reads a socket empty. One that fails is replaced, not at once: the reason may last.
+func (e *Engine) drain(r receiver) {
+	if e.broken[r] {
 		return
 	}
-	if err := l.rx.drain(e.take); err != nil {
-		e.log.Warn("bfd: receive", "error", err)
+	if err := r.drain(e.take); err != nil {
+		e.log.write(slog.LevelWarn, "bfd: receiving socket failed", "error", err)
+		e.broken[r] = true
+		e.retryAt = earliest(e.retryAt, time.Now().Add(retryInterval))
 	}
 }
 
@@ -152,11 +161,11 @@ func (e *Engine) transition(m *member, out output, now time.Time) {
 			(*f)(ev)
 		}
 	}
-	log := e.log.Info
+	level := slog.LevelInfo
 	if ev.Failed() {
-		log = e.log.Warn
+		level = slog.LevelWarn
 	}
-	log("bfd: session state", "session", m.key.String(), "from", ev.From.String(), "to", ev.To.String(),
+	e.log.write(level, "bfd: session state", "session", m.key.String(), "from", ev.From.String(), "to", ev.To.String(),
 		"diagnostic", ev.Diagnostic.String(), "remoteState", ev.RemoteState.String(),
 		"remoteDiagnostic", ev.RemoteDiagnostic.String())
 }

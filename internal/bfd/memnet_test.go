@@ -36,10 +36,40 @@ type memHost struct {
 	refuse error // what listen fails with
 
 	receivers map[listenKey]*memReceiver
+	woken     chan struct{}
+}
+
+func (h *memHost) begin() error { return nil }
+func (h *memHost) end()         {}
+
+func (h *memHost) poke() {
+	select {
+	case h.woken <- struct{}{}:
+	default:
+	}
+}
+
+func (h *memHost) wait(until time.Time) (all []receiver) {
+	var due <-chan time.Time
+	if !until.IsZero() {
+		t := time.NewTimer(time.Until(until))
+		defer t.Stop()
+		due = t.C
+	}
+	select {
+	case <-h.woken:
+	case <-due:
+	}
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	for _, r := range h.receivers {
+		all = append(all, r)
+	}
+	return all
 }
 
 func (n *memNet) host(addr string) *memHost {
-	h := &memHost{net: n, addr: netip.MustParseAddr(addr), ttl: maxTTL, receivers: map[listenKey]*memReceiver{}}
+	h := &memHost{net: n, addr: netip.MustParseAddr(addr), ttl: maxTTL, receivers: map[listenKey]*memReceiver{}, woken: make(chan struct{}, 1)}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.hosts[h.addr] = h
@@ -67,7 +97,7 @@ func (h *memHost) listen(k listenKey) (receiver, error) {
 	if h.refuse != nil {
 		return nil, h.refuse
 	}
-	r := &memReceiver{host: h, key: k, ready: make(chan struct{}, 1), closed: make(chan struct{})}
+	r := &memReceiver{host: h, key: k}
 	h.receivers[k] = r
 	return r, nil
 }
@@ -116,7 +146,7 @@ func (s *memSender) send(b []byte) error {
 	}
 	if r := target.receivers[k]; r != nil {
 		r.queue = append(r.queue, memDatagram{s.host.addr, append([]byte(nil), b...), now.Add(n.delay), s.host.ttl})
-		time.AfterFunc(n.delay, func() { signal(r.ready) })
+		time.AfterFunc(n.delay, target.poke)
 	}
 	return nil
 }
@@ -129,20 +159,9 @@ type memDatagram struct {
 }
 
 type memReceiver struct {
-	host   *memHost
-	key    listenKey
-	queue  []memDatagram
-	ready  chan struct{}
-	closed chan struct{}
-}
-
-func (r *memReceiver) wait() error {
-	select {
-	case <-r.ready:
-		return nil
-	case <-r.closed:
-		return fmt.Errorf("closed")
-	}
+	host  *memHost
+	key   listenKey
+	queue []memDatagram
 }
 
 func (r *memReceiver) drain(take func(*datagram)) error {
@@ -161,7 +180,6 @@ func (r *memReceiver) drain(take func(*datagram)) error {
 }
 
 func (r *memReceiver) close() error {
-	close(r.closed)
 	r.host.net.mu.Lock()
 	defer r.host.net.mu.Unlock()
 	if r.host.receivers[r.key] == r {

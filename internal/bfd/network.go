@@ -5,9 +5,20 @@ import (
 	"time"
 )
 
-// network opens sockets. It is the seam between the engine and the kernel: all methods of it and of
-// what it returns are called from the goroutine of [Engine.Run], except receiver.wait.
+// network opens sockets and waits for them. It is the seam between the engine and the kernel. All
+// methods of it and of what it returns are called from the goroutine of [Engine.Run], except poke.
 type network interface {
+	// begin readies the network for the goroutine that calls it, and has the kernel prefer that to
+	// ordinary programs of this system; an error says why it does not, and is no reason to stop. end
+	// undoes both.
+	begin() error
+	end()
+
+	// wait blocks until a receiver can be read, poke is called, or it is that time; zero for no
+	// time. It returns the receivers that can be read, valid until the next call.
+	wait(until time.Time) []receiver
+	poke()
+
 	// listen opens the receiving socket for all sessions of a kind.
 	listen(listenKey) (receiver, error)
 
@@ -41,9 +52,6 @@ type listenKey struct {
 
 // receiver is a socket that packets are read from.
 type receiver interface {
-	// wait blocks until there is something to read or the receiver is closed.
-	wait() error
-
 	// drain reads all datagrams that are there without blocking. The argument of the function is
 	// valid during the call only.
 	drain(func(*datagram)) error

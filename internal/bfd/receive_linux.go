@@ -1,10 +1,9 @@
 package bfd
 
 import (
-	"fmt"
 	"net/netip"
 	"os"
-	"syscall"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -26,8 +25,7 @@ type mmsghdr struct {
 // socket is a receiver that reads in batches into memory of its own.
 type socket struct {
 	fd    int
-	file  *os.File // registers the descriptor with the runtime's poller
-	raw   syscall.RawConn
+	owner *kernel
 	key   listenKey
 	parse func(s *socket, i int, d *datagram) bool
 
@@ -35,7 +33,6 @@ type socket struct {
 	// bounds what the kernel's wall clock says.
 	emptied time.Time
 
-	ready [1]unix.PollFd
 	d     datagram
 	msgs  [batch]mmsghdr
 	iovs  [batch]unix.Iovec
@@ -44,15 +41,8 @@ type socket struct {
 	oobs  [batch][controlLen]byte
 }
 
-func newSocket(fd int, k listenKey, parse func(*socket, int, *datagram) bool) (receiver, error) {
-	s := &socket{fd: fd, key: k, parse: parse, emptied: time.Now()}
-	s.ready[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
-	s.file = os.NewFile(uintptr(fd), "bfd")
-	var err error
-	if s.raw, err = s.file.SyscallConn(); err != nil {
-		_ = s.file.Close() // never used
-		return nil, fmt.Errorf("bfd: receiving socket: %w", err)
-	}
+func newSocket(fd int, n *kernel, k listenKey, parse func(*socket, int, *datagram) bool) *socket {
+	s := &socket{fd: fd, owner: n, key: k, parse: parse, emptied: time.Now()}
 	for i := range s.msgs {
 		s.iovs[i].Base = &s.slots[i][0]
 		s.iovs[i].SetLen(slotLen)
@@ -62,21 +52,13 @@ func newSocket(fd int, k listenKey, parse func(*socket, int, *datagram) bool) (r
 		h.SetIovlen(1)
 		h.Control = &s.oobs[i][0]
 	}
-	return s, nil
+	n.sockets = append(n.sockets, s)
+	return s
 }
 
-func (s *socket) close() error { return s.file.Close() }
-
-// wait has the poller wake it. The socket is looked at first: the poller tells of changes only.
-func (s *socket) wait() error {
-	err := s.raw.Read(func(uintptr) bool {
-		n, err := unix.Poll(s.ready[:], 0)
-		return n > 0 || err != nil && err != unix.EINTR
-	})
-	if err != nil {
-		return fmt.Errorf("bfd: wait for packets: %w", err)
-	}
-	return nil
+func (s *socket) close() error {
+	s.owner.sockets = slices.DeleteFunc(s.owner.sockets, func(o *socket) bool { return o == s })
+	return unix.Close(s.fd)
 }
 
 func (s *socket) drain(take func(*datagram)) error {

@@ -3,26 +3,12 @@ package bfd
 import (
 	"container/heap"
 	"errors"
+	"log/slog"
 	"time"
 )
 
 // retryInterval is the time between attempts to open a socket.
 const retryInterval = time.Second
-
-// listener is a receiver with the goroutine that waits for it.
-type listener struct {
-	key   listenKey
-	rx    receiver
-	rearm chan struct{} // the engine has read the receiver empty
-	quit  chan struct{}
-	err   error // why it has failed; the engine's
-}
-
-// readiness says that there is something to read, or that the receiver has failed.
-type readiness struct {
-	*listener
-	err error
-}
 
 // reconcile brings the sessions in line with the desired set.
 func (e *Engine) reconcile(now time.Time) {
@@ -114,10 +100,9 @@ func (e *Engine) publishMembers() {
 // repair opens the sockets that are missing and closes those that nothing needs.
 func (e *Engine) repair(now time.Time) {
 	e.retryAt = time.Time{}
-	for k, l := range e.listeners {
-		if l.err != nil {
-			e.log.Warn("bfd: receiving socket failed", "error", l.err)
-			e.hangUp(l)
+	for k, r := range e.listeners {
+		if e.broken[r] {
+			e.hangUp(r)
 			delete(e.listeners, k)
 		}
 	}
@@ -129,9 +114,9 @@ func (e *Engine) repair(now time.Time) {
 			e.retryAt = now.Add(retryInterval)
 		}
 	}
-	for k, l := range e.listeners {
+	for k, r := range e.listeners {
 		if !needed[k] {
-			e.hangUp(l)
+			e.hangUp(r)
 			delete(e.listeners, k)
 		}
 	}
@@ -155,32 +140,13 @@ func (e *Engine) listen(k listenKey, needed map[listenKey]bool, failed map[liste
 		failed[k] = err
 		return err
 	}
-	l := &listener{key: k, rx: rx, rearm: make(chan struct{}, 1), quit: make(chan struct{})}
-	e.listeners[k] = l
-	e.wg.Go(func() { e.watch(l) })
+	e.listeners[k] = rx
 	return nil
 }
 
-// watch tells the engine each time that there is something to read.
-func (e *Engine) watch(l *listener) {
-	for {
-		err := l.rx.wait()
-		select {
-		case e.ready <- readiness{l, err}:
-		case <-l.quit:
-			return
-		}
-		select {
-		case <-l.rearm:
-		case <-l.quit:
-			return
-		}
-	}
-}
-
-func (e *Engine) hangUp(l *listener) {
-	close(l.quit)
-	_ = l.rx.close() // nothing is buffered that could be lost
+func (e *Engine) hangUp(r receiver) {
+	delete(e.broken, r)
+	_ = r.close() // nothing is buffered that could be lost
 }
 
 // dial makes sure that the session has a socket to send from. One that has failed is replaced: the
@@ -231,6 +197,6 @@ func (e *Engine) report(m *member, err error) {
 		e.dirty = true
 	}
 	if err != nil && err.Error() != was {
-		e.log.Warn("bfd: session has no socket", "session", m.key.String(), "error", err)
+		e.log.write(slog.LevelWarn, "bfd: session has no socket", "session", m.key.String(), "error", err)
 	}
 }

@@ -29,11 +29,6 @@ const (
 
 type ports struct{ singleHop, multiHop, echo uint16 }
 
-// kernel is the network of the namespace of the thread that calls.
-type kernel struct{ ports ports }
-
-func newNetwork(p ports) network { return kernel{p} }
-
 // option is a socket option with an integer value.
 type option struct{ level, name, value int }
 
@@ -69,7 +64,7 @@ func bindToDevice(fd int, name string) error {
 	return nil
 }
 
-func (n kernel) listen(k listenKey) (receiver, error) {
+func (n *kernel) listen(k listenKey) (receiver, error) {
 	if k.channel == echo {
 		return n.listenEcho(k)
 	}
@@ -111,7 +106,7 @@ func (n kernel) listen(k listenKey) (receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bfd: listen on UDP port %d: %w", port, err)
 	}
-	return newSocket(fd, k, parseUDP)
+	return newSocket(fd, n, k, parseUDP), nil
 }
 
 // interfaceIndex finds the interface that a key names; 0 if it names none.
@@ -126,7 +121,7 @@ func interfaceIndex(k Key) (int, error) {
 	return i.Index, nil
 }
 
-func (n kernel) dial(k Key, port uint16) (sender, error) {
+func (n *kernel) dial(k Key, port uint16) (sender, error) {
 	ifindex, err := interfaceIndex(k)
 	if err != nil {
 		return nil, err
@@ -224,7 +219,7 @@ func attach(fd int, program []bpf.Instruction) error {
 }
 
 // forwards reads whether the kernel forwards IPv4 packets that come in by the interface of the key.
-func (n kernel) forwards(k Key) bool {
+func (n *kernel) forwards(k Key) bool {
 	b, err := os.ReadFile("/proc/sys/net/ipv4/conf/" + cmp.Or(k.zone(), "all") + "/forwarding")
 	return err == nil && strings.TrimSpace(string(b)) == "1"
 }

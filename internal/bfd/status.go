@@ -94,6 +94,9 @@ type Snapshot struct {
 
 	// MaxLateness is the most that any timer was late since the engine started.
 	MaxLateness time.Duration
+
+	// Prioritized reports whether the kernel prefers the engine to other work of this system.
+	Prioritized bool
 }
 
 // meter holds counters that the engine writes and anyone reads.
