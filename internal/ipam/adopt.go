@@ -80,7 +80,7 @@ func (a *Allocator) matchesPool(svc *lb.Service) bool {
 
 func (a *Allocator) conflict(svc *lb.Service, addrs []netip.Addr) (Conflict, bool) {
 	for _, addr := range addrs {
-		if r := a.sharingConflict(svc, addr); r != nil {
+		if r := a.sharingRefusal(svc, addr); r != nil {
 			return Conflict{
 				Service: svc.Key,
 				Address: addr,

@@ -4,8 +4,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/google/btree"
-
 	"github.com/lintel-lb/lintel/internal/lb"
 )
 
@@ -29,8 +27,7 @@ type Allocator struct {
 	pinned pinned
 	// openFree holds, per family, the open pools with a free address.
 	openFree [2]bitset
-	// shared holds the addresses in use by sharing key.
-	shared map[string]*btree.BTreeG[sharedItem]
+	sharers  sharers
 	// ownReserved lists the pools with reservations for a Service.
 	ownReserved map[lb.ServiceKey][]*pool
 }
@@ -53,7 +50,7 @@ func (a *Allocator) load(cfg *lb.Config) {
 	a.cfg = cfg
 	a.pools, a.spans, a.openFree = nil, nil, [2]bitset{}
 	a.byName = map[string]*pool{}
-	a.shared = map[string]*btree.BTreeG[sharedItem]{}
+	a.sharers = sharers{}
 	a.ownReserved = map[lb.ServiceKey][]*pool{}
 	if cfg != nil {
 		for i, c := range cfg.Pools {
@@ -66,7 +63,7 @@ func (a *Allocator) load(cfg *lb.Config) {
 	a.loadRetained()
 	for _, rec := range a.addrs {
 		rec.at = a.spanOf(rec.addr)
-		a.index(rec)
+		a.recount(rec)
 		a.refresh(rec.addr)
 	}
 	for _, p := range a.pools {

@@ -190,19 +190,17 @@ func (s *search) tiers(families []lb.Family) (choice, bool) {
 
 // openShared looks through the open pools where the sharing key of the Service is in use.
 func (s *search) openShared(families []lb.Family) (best choice, ok bool) {
-	tree := s.a.shared[s.svc.SharingKey]
-	if s.svc.SharingKey == "" || tree == nil {
-		return choice{}, false
-	}
 	for ord := 0; best.shared < len(families); ord++ {
 		var p *pool
-		tree.AscendGreaterOrEqual(sharedItem{ord: ord}, func(item sharedItem) bool {
-			p, ord = item.rec.at.pool, item.ord
-			return false
-		})
+		for _, f := range families {
+			if item, found := s.a.sharers.from(s.svc, f, ord); found && (p == nil || item.ord < p.ord) {
+				p = item.rec.at.pool
+			}
+		}
 		if p == nil {
 			break
 		}
+		ord = p.ord
 		if !p.isOpen() {
 			continue
 		}

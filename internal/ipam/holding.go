@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/btree"
-
 	"github.com/lintel-lb/lintel/internal/lb"
 )
 
@@ -33,16 +31,29 @@ type address struct {
 // key gives the sharing key of the holders; empty means that the address is not shareable.
 func (r *address) key() string { return r.holders[0].svc.SharingKey }
 
+// find gives the place of a Service among the holders.
+func (r *address) find(key lb.ServiceKey) (int, bool) {
+	return slices.BinarySearchFunc(r.holders, key, func(h *holding, k lb.ServiceKey) int { return h.svc.Key.Compare(k) })
+}
+
 // heldBy tells whether the Service is a holder.
 func (r *address) heldBy(key lb.ServiceKey) bool {
-	return r != nil && slices.ContainsFunc(r.holders, func(h *holding) bool { return h.svc.Key == key })
+	if r == nil {
+		return false
+	}
+	_, ok := r.find(key)
+	return ok
 }
 
 // heldInNamespace tells whether a Service of the namespace other than this one is a holder.
 func (r *address) heldInNamespace(key lb.ServiceKey) bool {
-	return slices.ContainsFunc(r.holders, func(h *holding) bool {
-		return h.svc.Key.Namespace == key.Namespace && h.svc.Key != key
-	})
+	i, mine := r.find(key)
+	after := i
+	if mine {
+		after++
+	}
+	return (i > 0 && r.holders[i-1].svc.Key.Namespace == key.Namespace) ||
+		(after < len(r.holders) && r.holders[after].svc.Key.Namespace == key.Namespace)
 }
 
 // others names the holders besides this Service.
@@ -56,6 +67,47 @@ func (r *address) others(key lb.ServiceKey) string {
 	return strings.Join(names, ",")
 }
 
+// hold makes the Service of the holding a holder of the address. The caller has made sure
+// that the sharing rules allow it.
+func (a *Allocator) hold(h *holding, addr netip.Addr) {
+	rec := a.addrs[addr]
+	if rec == nil {
+		rec = &address{addr: addr, at: a.spanOf(addr), holders: []*holding{h}}
+		a.addrs[addr] = rec
+		a.countAddress(rec, 1)
+		a.refresh(addr)
+	} else {
+		i, _ := rec.find(h.svc.Key)
+		rec.holders = slices.Insert(rec.holders, i, h)
+	}
+	if h.svc.SharingKey != "" {
+		if rec.ports == nil {
+			rec.ports = map[lb.Port]lb.ServiceKey{}
+		}
+		for _, p := range h.svc.Ports {
+			rec.ports[p] = h.svc.Key
+		}
+	}
+	a.countHolder(rec, h, 1)
+}
+
+// drop ends the hold of a Service on an address.
+func (a *Allocator) drop(h *holding, addr netip.Addr) {
+	rec := a.addrs[addr]
+	a.countHolder(rec, h, -1)
+	if len(rec.holders) == 1 {
+		a.countAddress(rec, -1)
+		delete(a.addrs, addr)
+		a.refresh(addr)
+		return
+	}
+	i, _ := rec.find(h.svc.Key)
+	rec.holders = slices.Delete(rec.holders, i, i+1)
+	for _, p := range h.svc.Ports {
+		delete(rec.ports, p)
+	}
+}
+
 // shareable gives those of the addresses in use that have a sharing key.
 func (a *Allocator) shareable(addrs []netip.Addr) []netip.Addr {
 	var out []netip.Addr
@@ -67,111 +119,40 @@ func (a *Allocator) shareable(addrs []netip.Addr) []netip.Addr {
 	return out
 }
 
-// hold makes the Service of the holding a holder of the address. The caller has made sure
-// that the sharing rules allow it.
-func (a *Allocator) hold(h *holding, addr netip.Addr) {
-	rec := a.addrs[addr]
-	if rec == nil {
-		rec = &address{addr: addr, at: a.spanOf(addr)}
-		a.addrs[addr] = rec
-	} else {
-		a.unindex(rec)
-	}
-	i, _ := slices.BinarySearchFunc(rec.holders, h.svc.Key, func(x *holding, k lb.ServiceKey) int { return x.svc.Key.Compare(k) })
-	rec.holders = slices.Insert(rec.holders, i, h)
-	if h.svc.SharingKey != "" {
-		if rec.ports == nil {
-			rec.ports = map[lb.Port]lb.ServiceKey{}
-		}
-		for _, p := range h.svc.Ports {
-			rec.ports[p] = h.svc.Key
-		}
-	}
-	a.index(rec)
-	if len(rec.holders) == 1 {
-		a.refresh(addr)
-	}
-}
-
-// drop ends the hold of a Service on an address.
-func (a *Allocator) drop(h *holding, addr netip.Addr) {
-	rec := a.addrs[addr]
-	a.unindex(rec)
-	rec.holders = slices.DeleteFunc(rec.holders, func(x *holding) bool { return x == h })
-	if len(rec.holders) == 0 {
-		delete(a.addrs, addr)
-		a.refresh(addr)
-		return
-	}
-	for _, p := range h.svc.Ports {
-		if rec.ports[p] == h.svc.Key {
-			delete(rec.ports, p)
-		}
-	}
-	a.index(rec)
-}
-
-// index counts the record in what is derived from the records.
-func (a *Allocator) index(rec *address) { a.count(rec, 1) }
-
-// unindex takes the record out of what is derived from the records.
-func (a *Allocator) unindex(rec *address) { a.count(rec, -1) }
-
-func (a *Allocator) count(rec *address, n int) {
+// countAddress adds a record to what is derived from the records, or takes it out.
+func (a *Allocator) countAddress(rec *address, n int) {
 	if rec.at == nil {
 		return
 	}
-	p := rec.at.pool
-	p.assigned[lb.FamilyOf(rec.addr)-1] += int64(n)
-	if p.usage != nil {
-		// Holders are sorted, so those of one namespace stand together.
-		last := ""
-		for _, h := range rec.holders {
-			if ns := h.svc.Key.Namespace; ns != last {
-				last = ns
-				if p.usage[ns] += n; p.usage[ns] == 0 {
-					delete(p.usage, ns)
-				}
-			}
-		}
-	}
+	f := lb.FamilyOf(rec.addr)
+	rec.at.pool.assigned[f-1] += int64(n)
 	if key := rec.key(); key != "" {
-		a.share(key, sharedItem{ord: rec.at.pool.ord, index: rec.at.index, rec: rec}, n > 0)
+		a.sharers.count(key, f, rec, n)
 	}
 }
 
-// sharedItem orders shareable addresses as they are considered for sharing: by pool, by
-// range, by address.
-type sharedItem struct {
-	ord, index int
-	rec        *address
-}
-
-func sharedLess(x, y sharedItem) bool {
-	switch {
-	case x.ord != y.ord:
-		return x.ord < y.ord
-	case x.index != y.index:
-		return x.index < y.index
-	case x.rec == nil || y.rec == nil:
-		return x.rec == nil && y.rec != nil
+// countHolder adds a holder to what is derived from the holders of a record, or takes it out.
+func (a *Allocator) countHolder(rec *address, h *holding, n int) {
+	if rec.at == nil {
+		return
 	}
-	return x.rec.addr.Less(y.rec.addr)
+	if !rec.heldInNamespace(h.svc.Key) {
+		rec.at.pool.use(h.svc.Key.Namespace, n)
+	}
+	a.sharers.countPorts(h.svc, lb.FamilyOf(rec.addr), n)
 }
 
-func (a *Allocator) share(key string, item sharedItem, in bool) {
-	tree := a.shared[key]
-	switch {
-	case in && tree == nil:
-		tree = btree.NewG(treeDegree, sharedLess)
-		a.shared[key] = tree
-		fallthrough
-	case in:
-		tree.ReplaceOrInsert(item)
-	default:
-		tree.Delete(item)
-		if tree.Len() == 0 {
-			delete(a.shared, key)
+// recount adds a record and its holders to what is derived from them.
+func (a *Allocator) recount(rec *address) {
+	if rec.at == nil {
+		return
+	}
+	a.countAddress(rec, 1)
+	for i, h := range rec.holders {
+		// Holders are sorted, so those of one namespace stand together.
+		if ns := h.svc.Key.Namespace; i == 0 || rec.holders[i-1].svc.Key.Namespace != ns {
+			rec.at.pool.use(ns, 1)
 		}
+		a.sharers.countPorts(h.svc, lb.FamilyOf(rec.addr), 1)
 	}
 }

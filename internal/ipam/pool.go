@@ -75,6 +75,16 @@ func (p *pool) gives() bool { return p.AutoAssign && !p.Drain }
 // isOpen tells whether the pool is for every Service.
 func (p *pool) isOpen() bool { return p.gives() && p.Allocation == nil }
 
+// use adds to the distinct addresses that a namespace holds, where they are counted.
+func (p *pool) use(namespace string, n int) {
+	if p.usage == nil {
+		return
+	}
+	if p.usage[namespace] += n; p.usage[namespace] == 0 {
+		delete(p.usage, namespace)
+	}
+}
+
 // reservedForOther tells whether the address is reserved, but not for this Service.
 func (p *pool) reservedForOther(a netip.Addr, key lb.ServiceKey) bool {
 	keys := p.reserved[a]

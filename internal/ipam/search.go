@@ -49,7 +49,7 @@ func (s *search) valid(addr netip.Addr) *refusal {
 		return refuse(NotAllowedByPool, "change the serviceAllocation of the pool, or choose another pool",
 			"pool %s not compatible for ip assignment", at.pool.Name)
 	}
-	return s.a.sharingConflict(s.svc, addr)
+	return s.a.sharingRefusal(s.svc, addr)
 }
 
 // withheld says why the address is kept from a Service that does not hold it; nil if it is not.
@@ -71,7 +71,8 @@ func (s *search) withheld(p *pool, addr netip.Addr) *refusal {
 
 // eligible tells whether the Service may have the address out of the pool; the quota is apart.
 func (s *search) eligible(p *pool, addr netip.Addr) bool {
-	if at := s.a.spanOf(addr); at == nil || at.pool != p || s.valid(addr) != nil {
+	at := s.a.spanOf(addr)
+	if at == nil || at.pool != p || !at.usable(addr) || !s.admits(p) || s.a.mayHold(s.svc, addr) != shareable {
 		return false
 	}
 	return s.mine(addr) || (!p.Drain && s.withheld(p, addr) == nil)
@@ -206,16 +207,16 @@ func (s *search) ownIn(p *pool) []netip.Addr {
 // shareable gives the first address of the pool in use under the sharing key of the Service
 // that it may join.
 func (s *search) shareable(p *pool, f lb.Family, affordable func(netip.Addr) bool) (out netip.Addr, ok bool) {
-	tree := s.a.shared[s.svc.SharingKey]
-	if s.svc.SharingKey == "" || tree == nil {
+	g := s.a.sharers.group(s.svc, f)
+	if g == nil {
 		return out, false
 	}
-	tree.AscendGreaterOrEqual(sharedItem{ord: p.ord}, func(item sharedItem) bool {
+	g.tree.AscendGreaterOrEqual(sharedItem{ord: p.ord}, func(item sharedItem) bool {
 		if item.ord != p.ord {
 			return false
 		}
 		addr := item.rec.addr
-		if lb.FamilyOf(addr) == f && affordable(addr) && s.eligible(p, addr) {
+		if s.eligible(p, addr) && affordable(addr) {
 			out, ok = addr, true
 		}
 		return !ok

@@ -23,55 +23,84 @@ func sameSharing(x, y *lb.Service) bool {
 	return x.SharingKey == y.SharingKey && backend(x) == backend(y) && slices.Equal(x.Ports, y.Ports)
 }
 
-// sharingConflict says why the Service may not be a holder of the address besides those
-// that are there; nil if it may. A sole holder may change whatever it likes.
-func (a *Allocator) sharingConflict(svc *lb.Service, addr netip.Addr) *refusal {
+// obstacle is what keeps a Service from being a holder of an address besides others.
+type obstacle uint8
+
+const (
+	shareable obstacle = iota
+	otherKey
+	otherBackend
+	portTaken
+)
+
+// mayHold tells whether the sharing rules allow the Service to be a holder of the address
+// besides those that are there. A sole holder may change whatever it likes.
+func (a *Allocator) mayHold(svc *lb.Service, addr netip.Addr) obstacle {
 	rec := a.addrs[addr]
 	if rec == nil {
-		return nil
+		return shareable
 	}
-	var other *holding
-	for _, h := range rec.holders {
-		if h.svc.Key != svc.Key {
-			other = h
-			break
+	other := rec.holders[0]
+	if other.svc.Key == svc.Key {
+		if len(rec.holders) == 1 {
+			return shareable
 		}
+		other = rec.holders[1]
 	}
-	if other == nil {
-		return nil
-	}
-	mine := rec.heldBy(svc.Key)
 	switch {
-	case mine && svc.SharingKey != other.svc.SharingKey:
-		return refuse(SharingBroken, "give all of them the same "+AnnotationSharingKey,
-			"can't change sharing key for %q, address also in use by %s", svc.Key, rec.others(svc.Key))
-	case other.svc.SharingKey == "":
-		return refuse(AddressInUse, "to share it, give both Services the same "+AnnotationSharingKey,
-			"address %s is in use by %s, which does not share it", addr, rec.others(svc.Key))
-	case svc.SharingKey == "":
-		return refuse(AddressInUse, fmt.Sprintf("to share it, set %s: %q", AnnotationSharingKey, other.svc.SharingKey),
-			"address %s is in use by %s", addr, rec.others(svc.Key))
-	case svc.SharingKey != other.svc.SharingKey:
-		return refuse(AddressInUse, fmt.Sprintf("to share it, set %s: %q", AnnotationSharingKey, other.svc.SharingKey),
-			"address %s is in use by %s under another sharing key", addr, rec.others(svc.Key))
+	case svc.SharingKey == "" || svc.SharingKey != other.svc.SharingKey:
+		return otherKey
 	case backend(svc) != backend(other.svc):
-		r := refuse(AddressInUse, "use policy Cluster for all of them, or policy Local with equal selectors",
-			"address %s is in use by %s with another externalTrafficPolicy or, with policy Local, another selector",
-			addr, rec.others(svc.Key))
-		if mine {
-			r.reason = SharingBroken
-		}
-		return r
+		return otherBackend
 	}
+	if _, taken := rec.takenPort(svc); taken {
+		return portTaken
+	}
+	return shareable
+}
+
+// takenPort gives a port of the Service that another holder uses.
+func (r *address) takenPort(svc *lb.Service) (lb.Port, bool) {
 	for _, p := range svc.Ports {
-		if by, ok := rec.ports[p]; ok && by != svc.Key {
-			r := refuse(AddressInUse, "use another port or another address",
-				"port %s/%d is already in use on %q by %s", p.Protocol, p.Number, addr, by)
-			if mine {
-				r.reason = SharingBroken
-			}
-			return r
+		if by, ok := r.ports[p]; ok && by != svc.Key {
+			return p, true
 		}
 	}
-	return nil
+	return lb.Port{}, false
+}
+
+// sharingRefusal says why mayHold is not content; nil if it is.
+func (a *Allocator) sharingRefusal(svc *lb.Service, addr netip.Addr) *refusal {
+	why := a.mayHold(svc, addr)
+	if why == shareable {
+		return nil
+	}
+	rec := a.addrs[addr]
+	others, mine := rec.others(svc.Key), rec.heldBy(svc.Key)
+	reason := AddressInUse
+	if mine {
+		reason = SharingBroken
+	}
+	switch why {
+	case otherBackend:
+		return refuse(reason, "use policy Cluster for all of them, or policy Local with equal selectors",
+			"address %s is in use by %s with another externalTrafficPolicy or, with policy Local, another selector", addr, others)
+	case portTaken:
+		p, _ := rec.takenPort(svc)
+		return refuse(reason, "use another port or another address",
+			"port %s/%d is already in use on %q by %s", p.Protocol, p.Number, addr, rec.ports[p])
+	}
+	switch {
+	case mine:
+		return refuse(reason, "give all of them the same "+AnnotationSharingKey,
+			"can't change sharing key for %q, address also in use by %s", svc.Key, others)
+	case rec.key() == "":
+		return refuse(reason, "to share it, give both Services the same "+AnnotationSharingKey,
+			"address %s is in use by %s, which does not share it", addr, others)
+	case svc.SharingKey == "":
+		return refuse(reason, fmt.Sprintf("to share it, set %s: %q", AnnotationSharingKey, rec.key()),
+			"address %s is in use by %s", addr, others)
+	}
+	return refuse(reason, fmt.Sprintf("to share it, set %s: %q", AnnotationSharingKey, rec.key()),
+		"address %s is in use by %s under another sharing key", addr, others)
 }
