@@ -123,12 +123,12 @@ func (c *cluster) look(ctx context.Context, service *lb.ServiceKey) (*picture, e
 			w.Services[k] = translate.Service(svc)
 		}
 	}
-	sums := map[lb.ServiceKey]map[string]lb.Endpoints{}
+	sums := map[lb.ServiceKey]map[string]translate.SliceSum{}
 	for i := range slices.Items {
 		s := &slices.Items[i]
 		if k, ok := translate.SliceOwner(s); ok {
 			if sums[k] == nil {
-				sums[k] = map[string]lb.Endpoints{}
+				sums[k] = map[string]translate.SliceSum{}
 			}
 			sums[k][s.Name] = translate.Slice(s)
 		}

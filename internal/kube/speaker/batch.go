@@ -11,7 +11,7 @@ import (
 // batch is what watches have seen since the loop looked last. A nil value means gone.
 type batch struct {
 	services map[lb.ServiceKey]*lb.Service
-	slices   map[lb.ServiceKey]map[string]*lb.Endpoints
+	slices   map[lb.ServiceKey]map[string]*translate.SliceSum
 	nodes    map[string]*lb.Node
 	// config is set when any object that configuration is made of changed.
 	config bool
@@ -20,7 +20,7 @@ type batch struct {
 func newBatch() *batch {
 	return &batch{
 		services: map[lb.ServiceKey]*lb.Service{},
-		slices:   map[lb.ServiceKey]map[string]*lb.Endpoints{},
+		slices:   map[lb.ServiceKey]map[string]*translate.SliceSum{},
 		nodes:    map[string]*lb.Node{},
 	}
 }
@@ -45,13 +45,13 @@ func (b *batch) setSlice(s *discoveryv1.EndpointSlice) {
 
 func (b *batch) removeSlice(s *discoveryv1.EndpointSlice) { b.slice(s, nil) }
 
-func (b *batch) slice(s *discoveryv1.EndpointSlice, sum *lb.Endpoints) {
+func (b *batch) slice(s *discoveryv1.EndpointSlice, sum *translate.SliceSum) {
 	k, ok := translate.SliceOwner(s)
 	if !ok {
 		return
 	}
 	if b.slices[k] == nil {
-		b.slices[k] = map[string]*lb.Endpoints{}
+		b.slices[k] = map[string]*translate.SliceSum{}
 	}
 	b.slices[k][s.Name] = sum
 }

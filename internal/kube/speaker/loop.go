@@ -58,7 +58,7 @@ func (s *Speaker) apply(ctx context.Context, b *batch) {
 			case sum == nil:
 				delete(s.slices[k], name)
 			case s.slices[k] == nil:
-				s.slices[k] = map[string]lb.Endpoints{name: *sum}
+				s.slices[k] = map[string]translate.SliceSum{name: *sum}
 			default:
 				s.slices[k][name] = *sum
 			}

@@ -76,7 +76,7 @@ type Speaker struct {
 
 	// The rest is owned by the loop.
 	decider *announce.Decider
-	slices  map[lb.ServiceKey]map[string]lb.Endpoints
+	slices  map[lb.ServiceKey]map[string]translate.SliceSum
 	scopes  map[netip.Addr]announce.Scope
 	holders map[netip.Addr][]lb.ServiceKey
 	told    []byte
@@ -98,7 +98,7 @@ func New(c Config, p Parts, m *Metrics) *Speaker {
 		reports:   newReports(p.Log, &l2StatusWriter{client: p.Client, node: c.Node, namespace: c.Namespace, pod: c.Pod}),
 		metrics:   m,
 		decider:   announce.Decide(w),
-		slices:    map[lb.ServiceKey]map[string]lb.Endpoints{},
+		slices:    map[lb.ServiceKey]map[string]translate.SliceSum{},
 		scopes:    map[netip.Addr]announce.Scope{},
 		holders:   map[netip.Addr][]lb.ServiceKey{},
 	}

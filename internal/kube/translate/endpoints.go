@@ -12,9 +12,17 @@ func SliceOwner(s *discoveryv1.EndpointSlice) (key lb.ServiceKey, ok bool) {
 	return lb.ServiceKey{Namespace: s.Namespace, Name: name}, name != ""
 }
 
+// SliceSum is what one EndpointSlice adds to a Service.
+type SliceSum struct {
+	// Type is the kind of addresses in the slice. A dual-stack Service has slices of both
+	// families, which list the same pods.
+	Type      discoveryv1.AddressType
+	Endpoints lb.Endpoints
+}
+
 // Slice sums up one EndpointSlice. An endpoint is usable when it is ready, when nothing is
 // said about readiness, or when it terminates but still serves.
-func Slice(s *discoveryv1.EndpointSlice) lb.Endpoints {
+func Slice(s *discoveryv1.EndpointSlice) SliceSum {
 	var sum lb.Endpoints
 	for i := range s.Endpoints {
 		e := &s.Endpoints[i]
@@ -31,7 +39,7 @@ func Slice(s *discoveryv1.EndpointSlice) lb.Endpoints {
 		}
 		sum.ByNode[*e.NodeName]++
 	}
-	return sum
+	return SliceSum{Type: s.AddressType, Endpoints: sum}
 }
 
 func usable(c discoveryv1.EndpointConditions) bool {
@@ -40,18 +48,32 @@ func usable(c discoveryv1.EndpointConditions) bool {
 	return ready || serving
 }
 
-// Sum adds up the slices of one Service.
-func Sum(slices map[string]lb.Endpoints) lb.Endpoints {
-	var sum lb.Endpoints
+// Sum adds up the slices of one Service. Of the address types the larger number counts, so
+// that a pod with an address of each family is one endpoint.
+func Sum(slices map[string]SliceSum) lb.Endpoints {
+	byType := map[discoveryv1.AddressType]lb.Endpoints{}
 	for _, s := range slices {
-		sum.Total += s.Total
-		sum.Usable += s.Usable
-		for n, c := range s.ByNode {
+		sum := byType[s.Type]
+		sum.Total += s.Endpoints.Total
+		sum.Usable += s.Endpoints.Usable
+		for n, c := range s.Endpoints.ByNode {
 			if sum.ByNode == nil {
 				sum.ByNode = map[string]int{}
 			}
 			sum.ByNode[n] += c
 		}
+		byType[s.Type] = sum
 	}
-	return sum
+	var all lb.Endpoints
+	for _, sum := range byType {
+		all.Total = max(all.Total, sum.Total)
+		all.Usable = max(all.Usable, sum.Usable)
+		for n, c := range sum.ByNode {
+			if all.ByNode == nil {
+				all.ByNode = map[string]int{}
+			}
+			all.ByNode[n] = max(all.ByNode[n], c)
+		}
+	}
+	return all
 }
