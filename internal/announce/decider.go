@@ -186,6 +186,17 @@ func (d *Decider) SetGated(node string, gated bool) {
 	d.touched[node] = true
 }
 
+// SetProbe says what is known of the probe of a new address; nil means that it is free to be
+// announced.
+func (d *Decider) SetProbe(a netip.Addr, p *lb.Probe) {
+	if p == nil {
+		delete(d.w.Probes, a)
+	} else {
+		d.w.Probes[a] = *p
+	}
+	d.dirty[a] = true
+}
+
 // Flush makes the decisions that the changes call for and gives the addresses whose decision
 // was made again. An address that nobody holds any more is among them.
 func (d *Decider) Flush() []netip.Addr {

@@ -84,6 +84,11 @@ func TestReasons(t *testing.T) {
 			w.Members.Alive = map[string]bool{"n1": true}
 		}, want: lb.Elected, out: lb.Announce},
 		{name: "dataplane gate", change: func(w *lb.World) { w.Gated["n1"] = true }, want: lb.DataplaneNotReady, out: lb.Not, owner: order("192.0.2.10", "n2", "n3")[0]},
+		{name: "a new address is probed first", node: byHash[0], change: func(w *lb.World) { w.Probes[addr("192.0.2.10")] = lb.Probe{} }, want: lb.AddressProbing, out: lb.Pending},
+		{name: "a new address that another station has", node: byHash[0], change: func(w *lb.World) {
+			w.Probes[addr("192.0.2.10")] = lb.Probe{Conflict: "02:00:00:00:00:09 on eth0"}
+		}, want: lb.AddressConflict, out: lb.Not},
+		{name: "nodes that are not chosen do not speak of the probe", node: byHash[1], change: func(w *lb.World) { w.Probes[addr("192.0.2.10")] = lb.Probe{} }, want: lb.OtherNode, out: lb.Not, owner: byHash[0]},
 		{name: "sharing: Local sets without a common node", change: func(w *lb.World) {
 			other := addService(w, "other", "192.0.2.10")
 			for _, s := range []*lb.Service{other, w.Services[key("web")]} {

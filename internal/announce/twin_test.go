@@ -136,7 +136,7 @@ func TestDeciderEqualsSlowTwin(t *testing.T) {
 func change(t *rapid.T, d *Decider, nodes, names []string) {
 	node := rapid.SampledFrom(nodes).Draw(t, "node")
 	k := key(rapid.SampledFrom(names).Draw(t, "service"))
-	switch rapid.IntRange(0, 8).Draw(t, "kind") {
+	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0:
 		d.SetConfig(drawConfig(t))
 	case 1, 2:
@@ -184,6 +184,9 @@ func change(t *rapid.T, d *Decider, nodes, names []string) {
 		d.SetLinks(node, []lb.Link{l}, rapid.IntRange(0, 3).Draw(t, "known") > 0)
 	case 7:
 		d.SetGated(node, rapid.Bool().Draw(t, "gated"))
+	case 9:
+		a := addr(rapid.SampledFrom([]string{"192.0.2.1", "2001:db8::1"}).Draw(t, "probed"))
+		d.SetProbe(a, rapid.SampledFrom([]*lb.Probe{nil, {}, {Conflict: "x"}}).Draw(t, "probe"))
 	case 8:
 		d.SetSettings(lb.Settings{IgnoreExcludeLabel: rapid.Bool().Draw(t, "ignore label")})
 	}

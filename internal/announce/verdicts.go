@@ -27,8 +27,17 @@ func (d *Decider) Owner(a netip.Addr) (node string, ok bool) {
 	return dec.owner.node, true
 }
 
-// Scope tells whether the node is to answer for the address, and where.
+// Scope tells whether the node is to answer for the address, and where. It is not while the
+// address is being probed, or found to be in use.
 func (d *Decider) Scope(a netip.Addr, node string) (Scope, bool) {
+	if _, held := d.w.Probes[a]; held {
+		return Scope{}, false
+	}
+	return d.OwnerScope(a, node)
+}
+
+// OwnerScope is Scope without regard to probes: where the node would answer.
+func (d *Decider) OwnerScope(a netip.Addr, node string) (Scope, bool) {
 	dec := d.decided[a]
 	if dec == nil || dec.owner == nil || dec.owner.node != node {
 		return Scope{}, false
@@ -81,6 +90,13 @@ func (d *Decider) verdict(v lb.Verdict) lb.Verdict {
 		return v
 	}
 	if o := dec.owner; o != nil && o.node == v.Node {
+		if p, held := d.w.Probes[v.Address]; held {
+			v.Outcome, v.Reason, v.Subject = lb.Pending, lb.AddressProbing, ""
+			if p.Conflict != "" {
+				v.Outcome, v.Reason, v.Subject = lb.Not, lb.AddressConflict, p.Conflict
+			}
+			return v
+		}
 		v.Outcome, v.Reason = lb.Announce, lb.Elected
 		v.Links, v.AllLinks = o.links, o.all
 		return v

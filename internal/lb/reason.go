@@ -57,6 +57,10 @@ const (
 	DataplaneNotReady
 	// OtherNode: this node could announce, and another one does.
 	OtherNode
+	// AddressProbing: this node is chosen and asks the network first whether the address is free.
+	AddressProbing
+	// AddressConflict: this node is chosen, and another station on the network has the address.
+	AddressConflict
 )
 
 // reasonNames are the stable names, used in JSON, metrics and documentation.
@@ -84,6 +88,8 @@ func reasonNames() map[Reason]string {
 		NotOnSubnet:            "NotOnSubnet",
 		DataplaneNotReady:      "DataplaneNotReady",
 		OtherNode:              "OtherNode",
+		AddressProbing:         "AddressProbing",
+		AddressConflict:        "AddressConflict",
 	}
 }
 
@@ -178,6 +184,10 @@ func (v Verdict) Sentence() string {
 		return "kube-proxy on this node does not answer its health check, so traffic would be lost here"
 	case OtherNode:
 		return fmt.Sprintf("could announce; %s does", v.Owner)
+	case AddressProbing:
+		return "asks the network whether the new address is free; it announces in a moment"
+	case AddressConflict:
+		return fmt.Sprintf("another station has the address already: %s; take it away from there, or keep it out of the pool", v.Subject)
 	}
 	return "unknown reason"
 }

@@ -1,5 +1,7 @@
 package lb
 
+import "net/netip"
+
 // World is everything that decisions depend on: what is. Its maps belong to whoever built
 // it; the values in them are immutable and shared.
 type World struct {
@@ -15,6 +17,16 @@ type World struct {
 	Links map[string][]Link
 	// Gated are the nodes whose own check says that they would not forward traffic now.
 	Gated map[string]bool
+	// Probes is what the observer knows of the probes that it makes of new addresses before it
+	// announces them. An address without entry is free to be announced.
+	Probes map[netip.Addr]Probe
+}
+
+// Probe is the state of the question whether another station has a new address. It keeps
+// only the node that asks from announcing.
+type Probe struct {
+	// Conflict names the station that has the address; empty while the answer is awaited.
+	Conflict string
 }
 
 // Settings are the flags of the speaker that bear on decisions. They are the same on all nodes.
@@ -43,6 +55,7 @@ func NewWorld() *World {
 		Nodes:     map[string]*Node{},
 		Links:     map[string][]Link{},
 		Gated:     map[string]bool{},
+		Probes:    map[netip.Addr]Probe{},
 	}
 }
 
