@@ -145,7 +145,7 @@ func TestFRRGracefulRestart(t *testing.T) {
 			f.waitPrefixes(both[0])
 			second.waitFor("tor", "End-of-RIB", func(st bgp.Status) bool { return st.EndOfRIB })
 			out := f.vtysh("show bgp ipv4 neighbors " + l.speaker4(0).String() + " graceful-restart")
-			contains(t, "FRR", out, "Remote GR Mode: Restart", "End-of-RIB Received: Yes", "Received Restart Time (sec): 20")
+			contains(t, "FRR", out, "R bit: True", "F bit: True", "End-of-RIB received: Yes", "Received Restart Time(sec): 20")
 		})
 	}
 }

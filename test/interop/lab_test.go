@@ -103,7 +103,6 @@ func (h *host) plug(speakers int) link {
 	l := link{device: fmt.Sprintf("to%d", n), n: n,
 		router4: netip.MustParseAddr(fmt.Sprintf("10.77.%d.1", n)),
 		router6: netip.MustParseAddr(fmt.Sprintf("fd77:%x::1", n))}
-	run(h.t, "ip", "link", "set", "lo", "up")
 	run(h.t, "ip", "link", "add", l.device, "type", "veth", "peer", "name", "eth0", "netns", h.name)
 	h.t.Cleanup(func() { _ = exec.Command("ip", "link", "del", l.device).Run() })
 	for i := range speakers {
