@@ -189,6 +189,10 @@ func (d *Decider) SetGated(node string, gated bool) {
 // SetProbe says what is known of the probe of a new address; nil means that it is free to be
 // announced.
 func (d *Decider) SetProbe(a netip.Addr, p *lb.Probe) {
+	old, held := d.w.Probes[a]
+	if held == (p != nil) && (p == nil || old == *p) {
+		return
+	}
 	if p == nil {
 		delete(d.w.Probes, a)
 	} else {

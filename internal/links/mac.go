@@ -1,6 +1,9 @@
 package links
 
-import "net"
+import (
+	"fmt"
+	"net"
+)
 
 // MAC is an Ethernet hardware address. The zero value means that a link has none, or
 // one of another size.
@@ -31,3 +34,21 @@ func (m MAC) String() string {
 
 // MarshalText gives the form of String.
 func (m MAC) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads the form of String.
+func (m *MAC) UnmarshalText(b []byte) (err error) {
+	*m, err = ParseMAC(string(b))
+	return err
+}
+
+// ParseMAC reads the form of String.
+func ParseMAC(s string) (MAC, error) {
+	if s == (MAC{}).String() {
+		return MAC{}, nil
+	}
+	h, err := net.ParseMAC(s)
+	if err != nil || len(h) != 6 {
+		return MAC{}, fmt.Errorf("links: %q is not an Ethernet address", s)
+	}
+	return MACFrom(h), nil
+}

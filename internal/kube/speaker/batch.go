@@ -1,6 +1,8 @@
 package speaker
 
 import (
+	"net/netip"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
@@ -13,6 +15,7 @@ type batch struct {
 	services map[lb.ServiceKey]*lb.Service
 	slices   map[lb.ServiceKey]map[string]*translate.SliceSum
 	nodes    map[string]*lb.Node
+	probes   map[netip.Addr]probeResult
 	// config is set when any object that configuration is made of changed.
 	config bool
 }
@@ -22,6 +25,7 @@ func newBatch() *batch {
 		services: map[lb.ServiceKey]*lb.Service{},
 		slices:   map[lb.ServiceKey]map[string]*translate.SliceSum{},
 		nodes:    map[string]*lb.Node{},
+		probes:   map[netip.Addr]probeResult{},
 	}
 }
 

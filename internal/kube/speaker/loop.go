@@ -31,6 +31,8 @@ func (s *Speaker) loop(ctx context.Context, linksChanged <-chan struct{}) {
 			return
 		case <-s.inbox.Ready():
 			s.apply(ctx, s.inbox.Take())
+			s.flush(ctx)
+			s.started = true
 		case <-linksChanged:
 			s.applyLinks()
 		case <-s.Gate.Changed():
@@ -39,11 +41,14 @@ func (s *Speaker) loop(ctx context.Context, linksChanged <-chan struct{}) {
 			s.applyMembers(false)
 		case <-joinWait.C:
 			s.applyMembers(true)
+		case <-s.Engine.Changed():
+			s.applyConflicts()
+			continue
 		case ask := <-s.questions:
 			ask(s)
 			continue
 		}
-		s.flush()
+		s.flush(ctx)
 	}
 }
 
@@ -77,6 +82,9 @@ func (s *Speaker) apply(ctx context.Context, b *batch) {
 	if b.config {
 		s.applyConfig(ctx)
 	}
+	for a, r := range b.probes {
+		s.probed(ctx, a, r)
+	}
 }
 
 // applyConfig reads the configuration again. What cannot be read leaves the old one in force.
@@ -104,39 +112,12 @@ func (s *Speaker) assigned() map[netip.Addr]string {
 }
 
 // flush makes the decisions that are due and has the engine follow them.
-func (s *Speaker) flush() {
-	changed := s.decider.Flush()
-	if len(changed) == 0 {
-		return
-	}
+func (s *Speaker) flush(ctx context.Context) {
 	affected := map[lb.ServiceKey]bool{}
 	moved := false
-	for _, a := range changed {
-		for _, k := range s.holders[a] {
-			affected[k] = true
-		}
-		now := s.decider.Holders(a)
-		for _, k := range now {
-			affected[k] = true
-		}
-		if len(now) == 0 {
-			delete(s.holders, a)
-		} else {
-			s.holders[a] = slices.Clone(now)
-		}
-		scope, own := s.decider.Scope(a, s.config.Node)
-		old, had := s.scopes[a]
-		if own == had && scope.Equal(old) {
-			continue
-		}
-		moved = true
-		if own {
-			s.scopes[a] = scope
-			s.Log.Info("announcing", "address", a, "services", now)
-		} else {
-			delete(s.scopes, a)
-			owner, _ := s.decider.Owner(a)
-			s.Log.Info("not announcing any more", "address", a, "owner", owner)
+	for changed := s.decider.Flush(); len(changed) > 0; changed = s.decider.Flush() {
+		for _, a := range changed {
+			moved = s.decided(ctx, a, affected) || moved
 		}
 	}
 	if moved {
@@ -145,6 +126,40 @@ func (s *Speaker) flush() {
 	for k := range affected {
 		s.report(k)
 	}
+}
+
+// decided follows the decision about one address. It adds the Services that it concerns, and
+// tells whether the engine has something to do.
+func (s *Speaker) decided(ctx context.Context, a netip.Addr, affected map[lb.ServiceKey]bool) (moved bool) {
+	before, now := s.holders[a], s.decider.Holders(a)
+	for _, k := range slices.Concat(before, now) {
+		affected[k] = true
+	}
+	switch {
+	case len(now) == 0:
+		delete(s.holders, a)
+		s.probes.stop(a)
+		s.decider.SetProbe(a, nil)
+	case len(before) == 0 && s.started:
+		s.holders[a] = slices.Clone(now)
+		s.probeNew(ctx, a)
+	default:
+		s.holders[a] = slices.Clone(now)
+	}
+	scope, own := s.decider.Scope(a, s.config.Node)
+	old, had := s.scopes[a]
+	if own == had && scope.Equal(old) {
+		return false
+	}
+	if own {
+		s.scopes[a] = scope
+		s.Log.Info("announcing", "address", a, "services", now)
+	} else {
+		delete(s.scopes, a)
+		owner, _ := s.decider.Owner(a)
+		s.Log.Info("not announcing any more", "address", a, "owner", owner)
+	}
+	return true
 }
 
 // desired gives the engine's form of the scopes.

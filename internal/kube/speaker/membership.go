@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/lintel-lb/lintel/internal/lb"
+	"github.com/lintel-lb/lintel/internal/links"
 )
 
 // payload is what a speaker tells all others about its node.
@@ -13,6 +14,8 @@ type payload struct {
 	Version int       `json:"v"`
 	Links   []lb.Link `json:"links"`
 	Gated   bool      `json:"gated,omitempty"`
+	// MACs are the Ethernet addresses of the links.
+	MACs []string `json:"macs,omitempty"`
 }
 
 // applyLinks brings the state of this node's links and gate into the World and tells the others.
@@ -20,6 +23,7 @@ func (s *Speaker) applyLinks() {
 	p := payload{Version: 1, Gated: s.Gate.Closed()}
 	for _, l := range s.Links.Snapshot().Links {
 		if s.config.Usable(&l) {
+			p.MACs = append(p.MACs, l.MAC.String())
 			p.Links = append(p.Links, lb.Link{Name: l.Name, Usable: true, ARP: l.ARP(), NDP: l.NDP(), Prefixes: l.Prefixes})
 		}
 	}
@@ -51,6 +55,7 @@ func (s *Speaker) applyMembers(waited bool) {
 	if !s.joined {
 		s.joined = snap.Health.Joined || waited && !snap.Health.WaitingForKey
 	}
+	cluster := map[links.MAC]bool{}
 	m := lb.Members{Enabled: true, Joining: !s.joined, Alive: make(map[string]bool, len(snap.Alive))}
 	for name, member := range snap.Alive {
 		m.Alive[name] = true
@@ -62,6 +67,11 @@ func (s *Speaker) applyMembers(waited bool) {
 			s.decider.SetLinks(name, nil, false)
 			continue
 		}
+		for _, text := range p.MACs {
+			if mac, err := links.ParseMAC(text); err == nil {
+				cluster[mac] = true
+			}
+		}
 		s.decider.SetLinks(name, p.Links, true)
 		s.decider.SetGated(name, p.Gated)
 	}
@@ -71,5 +81,6 @@ func (s *Speaker) applyMembers(waited bool) {
 			s.decider.SetGated(name, false)
 		}
 	}
+	s.clusterMACs = cluster
 	s.decider.SetMembers(m)
 }

@@ -48,6 +48,10 @@ type Engine interface {
 	// Set takes the whole desired set. It must not block.
 	Set(l2.Desired) (version uint64)
 	Snapshot() l2.State
+	// Probe asks whether another station has an address.
+	Probe(context.Context, l2.ProbeRequest) (l2.ProbeResult, error)
+	// Changed receives when the state has changed in more than its counters.
+	Changed() <-chan struct{}
 }
 
 // Parts are what a speaker is put together from. All but Gate are required.
@@ -80,6 +84,13 @@ type Speaker struct {
 	scopes  map[netip.Addr]announce.Scope
 	holders map[netip.Addr][]lb.ServiceKey
 	told    []byte
+	probes  *probes
+	// clusterMACs are the addresses of the links of all nodes. The map is replaced, not changed.
+	clusterMACs map[links.MAC]bool
+	// conflicts are the claims of other stations that were reported, by address.
+	conflicts map[netip.Addr]links.MAC
+	// started is set after the first batch: addresses that come later are new.
+	started bool
 	// joined is set once other speakers were met or were waited for long enough.
 	joined bool
 	// parsed are the verdicts about the configuration in force.
@@ -90,7 +101,7 @@ type Speaker struct {
 func New(c Config, p Parts, m *Metrics) *Speaker {
 	w := lb.NewWorld()
 	w.Settings = c.Settings
-	return &Speaker{
+	s := &Speaker{
 		Parts:     p,
 		config:    c,
 		inbox:     inbox.New(newBatch),
@@ -101,7 +112,12 @@ func New(c Config, p Parts, m *Metrics) *Speaker {
 		slices:    map[lb.ServiceKey]map[string]translate.SliceSum{},
 		scopes:    map[netip.Addr]announce.Scope{},
 		holders:   map[netip.Addr][]lb.ServiceKey{},
+		conflicts: map[netip.Addr]links.MAC{},
 	}
+	s.probes = newProbes(p.Engine, func(a netip.Addr, r probeResult) {
+		s.inbox.Post(func(b *batch) { b.probes[a] = r })
+	})
+	return s
 }
 
 // Run announces until ctx is done. It expects the cache, the engine, the membership and the
@@ -124,6 +140,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 		s.reports.run(ctx)
 	}()
 	s.loop(ctx, linksChanged)
+	s.probes.wg.Wait()
 	<-reportsDone
 	return nil
 }
