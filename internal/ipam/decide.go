@@ -36,24 +36,8 @@ func (s *search) requested() (choice, *refusal) {
 			"requested loadBalancer IP(s) %q is not compatible with requested address pool %s", want, name)
 	}
 	for _, addr := range want {
-		if r := s.valid(addr); r != nil {
-			if r.reason == NotCovered {
-				r.reason = RequestNotInPool
-			}
+		if r := s.permitted(p, addr); r != nil {
 			return choice{}, r
-		}
-		if s.mine(addr) {
-			continue
-		}
-		if p.Drain {
-			return choice{}, drainRefusal(p)
-		}
-		if r := s.withheld(p, addr); r != nil {
-			return choice{}, r
-		}
-		if p.Requesters != nil && len(p.reserved[addr]) == 0 && !p.Requesters.Contains(s.svc.Key.Namespace, s.ns.Labels) {
-			return choice{}, refuse(RequestNotPermitted, "drop the request for a specific address, or have the namespace added to the pool's requesters",
-				"namespace %s may not request specific addresses of pool %s", s.svc.Key.Namespace, p.Name)
 		}
 	}
 	families := familiesOf(want)
@@ -69,6 +53,30 @@ func (s *search) requested() (choice, *refusal) {
 		return c, nil
 	}
 	return choice{}, s.quotaRefusal(p, len(families))
+}
+
+// permitted says why the Service may not be given an address of the pool that it asks for;
+// nil if it may. What makes other remedies useless is told first.
+func (s *search) permitted(p *pool, addr netip.Addr) *refusal {
+	if r := s.covered(addr); r != nil {
+		if r.reason == NotCovered {
+			r.reason = RequestNotInPool
+		}
+		return r
+	}
+	if !s.mine(addr) {
+		if p.Drain {
+			return drainRefusal(p)
+		}
+		if r := s.withheld(p, addr); r != nil {
+			return r
+		}
+		if p.Requesters != nil && len(p.reserved[addr]) == 0 && !p.Requesters.Contains(s.svc.Key.Namespace, s.ns.Labels) {
+			return refuse(RequestNotPermitted, "drop the request for a specific address, or have the namespace added to the pool's requesters",
+				"namespace %s may not request specific addresses of pool %s", s.svc.Key.Namespace, p.Name)
+		}
+	}
+	return s.a.sharingRefusal(s.svc, addr)
 }
 
 // missing gives the family that has to be added to a request for one address.

@@ -130,8 +130,10 @@ func TestReservations(t *testing.T) {
 			name: "are not to be shared with others",
 			script: pool + `service d/mine share=k ports=TCP/80
 				service d/b share=k ports=TCP/81
-				sync d/mine d/b`,
-			want: "d/b 1.0.0.1 Assigned",
+				service d/c share=k ports=TCP/82 ips=1.0.0.0
+				sync d/mine d/b d/c`,
+			want: `d/b 1.0.0.1 Assigned
+				d/c - AddressReserved`,
 		},
 		{
 			name: "are not to be had through the status",

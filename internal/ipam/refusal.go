@@ -90,9 +90,9 @@ func (s *search) automaticRefusal(phase [][]lb.Family) *refusal {
 	case quota != nil:
 		return quota
 	case len(full) > 0:
-		return refuse(PoolExhausted, "add addresses to one of them", "no available IPs: no free address in pool %s", enumerate(full))
+		return refuse(PoolExhausted, "add addresses to one of them", "no available IPs: no free address in %s", enumerate(full))
 	case len(draining) > 0:
-		return refuse(Draining, "end a drain, or add a pool", "no available IPs: draining pool %s", enumerate(draining))
+		return refuse(Draining, "end a drain, or add a pool", "no available IPs: draining: %s", enumerate(draining))
 	case len(lacking) > 0:
 		var names []string
 		for _, families := range phase {
@@ -104,18 +104,21 @@ func (s *search) automaticRefusal(phase [][]lb.Family) *refusal {
 		if len(phase) == 1 {
 			join = " and "
 		}
-		return refuse(FamilyNotInPool, "add such addresses to one of them", "no available IPs: no %s addresses in pool %s",
+		return refuse(FamilyNotInPool, "add such addresses to one of them", "no available IPs: no %s addresses in %s",
 			strings.Join(names, join), enumerate(lacking))
 	}
 	return refuse(NotAllowedByPool, "create a pool that is open to it, or name a pool with "+AnnotationPool,
 		"no available IPs: no pool assigns addresses automatically to this Service")
 }
 
-// enumerate names the first few of a list.
+// enumerate names the first few of some pools.
 func enumerate(names []string) string {
 	const most = 5
-	if len(names) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	switch {
+	case len(names) == 1:
+		return "pool " + names[0]
+	case len(names) > most:
+		return fmt.Sprintf("pools %s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 	}
-	return strings.Join(names, ", ")
+	return "pools " + strings.Join(names, ", ")
 }

@@ -38,6 +38,14 @@ func (s *search) admits(p *pool) bool {
 // valid says why the Service may not keep, or may not have, the address by the rules that
 // hold for every assignment; nil if it may.
 func (s *search) valid(addr netip.Addr) *refusal {
+	if r := s.covered(addr); r != nil {
+		return r
+	}
+	return s.a.sharingRefusal(s.svc, addr)
+}
+
+// covered is the part of valid that does not depend on other Services.
+func (s *search) covered(addr netip.Addr) *refusal {
 	at := s.a.spanOf(addr)
 	switch {
 	case at == nil:
@@ -49,7 +57,7 @@ func (s *search) valid(addr netip.Addr) *refusal {
 		return refuse(NotAllowedByPool, "change the serviceAllocation of the pool, or choose another pool",
 			"pool %s not compatible for ip assignment", at.pool.Name)
 	}
-	return s.a.sharingRefusal(s.svc, addr)
+	return nil
 }
 
 // withheld says why the address is kept from a Service that does not hold it; nil if it is not.
