@@ -54,6 +54,12 @@ type Engine interface {
 	Changed() <-chan struct{}
 }
 
+// LinkSource tells what links the node has. It is implemented by *links.Watcher.
+type LinkSource interface {
+	Snapshot() *links.Snapshot
+	Subscribe() <-chan struct{}
+}
+
 // Parts are what a speaker is put together from. All but Gate are required.
 type Parts struct {
 	Log     *slog.Logger
@@ -62,7 +68,7 @@ type Parts struct {
 	Events  record.EventRecorder
 	Engine  Engine
 	Members members.Membership
-	Links   *links.Watcher
+	Links   LinkSource
 	// Gate tells whether this node would forward traffic; nil means that it is not asked.
 	Gate *Gate
 }

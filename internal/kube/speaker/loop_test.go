@@ -1,0 +1,350 @@
+package speaker
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/record"
+	"sigs.k8s.io/controller-runtime/pkg/cache/informertest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/lintel-lb/lintel/api/v1beta1"
+	"github.com/lintel-lb/lintel/api/v1beta2"
+	"github.com/lintel-lb/lintel/internal/kube/translate"
+	"github.com/lintel-lb/lintel/internal/l2"
+	"github.com/lintel-lb/lintel/internal/lb"
+	"github.com/lintel-lb/lintel/internal/links"
+	"github.com/lintel-lb/lintel/internal/members"
+)
+
+// fakeEngine remembers what it is told.
+type fakeEngine struct {
+	mu      sync.Mutex
+	set     l2.Desired
+	sets    int
+	probed  []netip.Addr
+	state   l2.State
+	changed chan struct{}
+	// conflict is what probes find.
+	conflict *l2.Conflict
+}
+
+func (e *fakeEngine) Set(d l2.Desired) uint64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.set = d
+	e.sets++
+	return uint64(e.sets)
+}
+
+func (e *fakeEngine) Snapshot() l2.State { e.mu.Lock(); defer e.mu.Unlock(); return e.state }
+
+func (e *fakeEngine) Probe(_ context.Context, r l2.ProbeRequest) (l2.ProbeResult, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.probed = append(e.probed, r.Addr)
+	if e.conflict != nil && !r.Ignore(e.conflict.MAC) {
+		return l2.ProbeResult{Conflict: e.conflict}, nil
+	}
+	return l2.ProbeResult{}, nil
+}
+
+func (e *fakeEngine) Changed() <-chan struct{} { return e.changed }
+
+// announced lists the addresses in the desired set.
+func (e *fakeEngine) announced() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []string
+	for a := range e.set.Addresses {
+		out = append(out, a.String())
+	}
+	slices.Sort(out)
+	return out
+}
+
+// fakeMembers is a membership that a test sets.
+type fakeMembers struct {
+	members.Membership
+	mu      sync.Mutex
+	snap    members.Snapshot
+	changed chan struct{}
+}
+
+func (m *fakeMembers) Snapshot() members.Snapshot { m.mu.Lock(); defer m.mu.Unlock(); return m.snap }
+func (m *fakeMembers) Changed() <-chan struct{}   { return m.changed }
+func (m *fakeMembers) SetState([]byte) error      { return nil }
+
+func (m *fakeMembers) become(alive ...string) {
+	m.mu.Lock()
+	m.snap = members.Snapshot{Enabled: true, Self: "n1", Alive: map[string]members.Member{}, Health: members.Health{Joined: true}}
+	for _, n := range alive {
+		m.snap.Alive[n] = members.Member{Name: n, State: []byte(`{"v":1,"links":[{"name":"eth0","usable":true,"arp":true,"ndp":true,"prefixes":["192.0.2.1/24"]}],"macs":["02:00:00:00:00:02"]}`)}
+	}
+	m.mu.Unlock()
+	m.changed <- struct{}{}
+}
+
+// fixedLinks is a node with one link.
+type fixedLinks struct{}
+
+func (fixedLinks) Subscribe() <-chan struct{} { return nil }
+func (fixedLinks) Snapshot() *links.Snapshot {
+	return links.NewSnapshot([]links.Link{{Name: "eth0", Index: 2, MAC: links.MAC{2, 0, 0, 0, 0, 1}, Up: true, Broadcast: true,
+		LinkLocal6: netip.MustParseAddr("fe80::1"), Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}})
+}
+
+// harness is a speaker of n1 in a cluster of n1 and n2, with a pool and an advertisement.
+type harness struct {
+	t       *testing.T
+	speaker *Speaker
+	engine  *fakeEngine
+	members *fakeMembers
+	events  *record.FakeRecorder
+}
+
+func start(t *testing.T) *harness {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme, v1beta1.AddToScheme, v1beta2.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	meta := metav1.ObjectMeta{Namespace: "metallb-system", Name: "lan"}
+	c := fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1beta1.ServiceL2Status{}).WithObjects(
+		&v1beta1.IPAddressPool{ObjectMeta: meta, Spec: v1beta1.IPAddressPoolSpec{Addresses: []string{"192.0.2.0/24"}}},
+		&v1beta1.L2Advertisement{ObjectMeta: meta},
+	).Build()
+	h := &harness{t: t,
+		engine:  &fakeEngine{changed: make(chan struct{}, 1)},
+		members: &fakeMembers{changed: make(chan struct{}, 1), snap: members.Snapshot{Enabled: true, Self: "n1"}},
+		events:  record.NewFakeRecorder(100),
+	}
+	metrics, err := NewMetrics(prometheus.NewRegistry(), h.engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.speaker = New(Config{Node: "n1", Namespace: "metallb-system", Classes: translate.ParseClasses(""), JoinWait: time.Minute,
+		Usable: func(*links.Link) bool { return true }},
+		Parts{Log: slog.New(slog.DiscardHandler), Cache: readingCache{&informertest.FakeInformers{Scheme: scheme}, c}, Client: c,
+			Events: h.events, Engine: h.engine, Members: h.members, Links: fixedLinks{}}, metrics)
+	for _, n := range []string{"n1", "n2"} {
+		h.post(func(b *batch) { b.nodes[n] = &lb.Node{Name: n} })
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); h.speaker.loop(ctx, nil) }()
+	t.Cleanup(func() { cancel(); <-done; h.speaker.probes.wg.Wait() })
+	return h
+}
+
+// readingCache reads from a client and watches nothing.
+type readingCache struct {
+	*informertest.FakeInformers
+	reader client.Reader
+}
+
+func (c readingCache) Get(ctx context.Context, k client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	return c.reader.Get(ctx, k, o, opts...)
+}
+
+func (c readingCache) List(ctx context.Context, l client.ObjectList, opts ...client.ListOption) error {
+	return c.reader.List(ctx, l, opts...)
+}
+
+func (h *harness) post(record func(*batch)) { h.speaker.inbox.Post(record) }
+
+// service posts a Service with addresses and an endpoint on n1.
+func (h *harness) service(name string, addrs ...string) {
+	k := lb.ServiceKey{Namespace: "default", Name: name}
+	s := &lb.Service{Key: k, UID: name}
+	for _, a := range addrs {
+		s.Addresses = append(s.Addresses, netip.MustParseAddr(a))
+	}
+	h.post(func(b *batch) {
+		b.services[k] = s
+		b.slices[k] = map[string]*translate.SliceSum{"s": {Endpoints: lb.Endpoints{Total: 1, Usable: 1, ByNode: map[string]int{"n1": 1}}}}
+	})
+}
+
+// until waits for a condition with a deadline.
+func (h *harness) until(what string, ok func() bool) {
+	h.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("not seen: %s (announced: %v)", what, h.engine.announced())
+		}
+		// A question to the loop returns after what was posted before was looked at.
+		if err := h.speaker.Ask(h.t.Context(), func(*Speaker) {}); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+}
+
+// winner gives the node of n1 and n2 that the election gives an address to.
+func winner(a netip.Addr) string {
+	h1, h2 := sha256.Sum256([]byte("n1#"+a.String())), sha256.Sum256([]byte("n2#"+a.String()))
+	if bytes.Compare(h1[:], h2[:]) < 0 {
+		return "n1"
+	}
+	return "n2"
+}
+
+// ownedBy finds addresses that the hash gives to the node.
+func ownedBy(node string) (found []string) {
+	for i := 10; len(found) < 4; i++ {
+		a := netip.MustParseAddr(fmt.Sprintf("192.0.2.%d", i))
+		if winner(a) == node {
+			found = append(found, a.String())
+		}
+	}
+	return found
+}
+
+func TestNothingIsAnnouncedBeforeOthersWereMet(t *testing.T) {
+	h := start(t)
+	h.service("web", ownedBy("n1")[0])
+	var reason lb.Reason
+	h.until("the verdict JoiningMembers", func() bool {
+		h.ask(func(s *Speaker) {
+			if v := s.decider.Verdicts(lb.ServiceKey{Namespace: "default", Name: "web"}, "n1"); len(v) == 1 {
+				reason = v[0].Reason
+			}
+		})
+		return reason == lb.JoiningMembers || reason == lb.NoAdvertisement
+	})
+	if got := h.engine.announced(); len(got) != 0 {
+		t.Fatalf("announced %v", got)
+	}
+	h.members.become("n1", "n2")
+	h.until("the announcement", func() bool { return len(h.engine.announced()) == 1 })
+}
+
+func (h *harness) ask(f func(*Speaker)) {
+	h.t.Helper()
+	if err := h.speaker.Ask(h.t.Context(), f); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func TestNewAddressesAreProbedOnce(t *testing.T) {
+	h := start(t)
+	mine := ownedBy("n1")
+	h.service("old", mine[0])
+	h.members.become("n1", "n2")
+	h.until("the first address", func() bool { return slices.Equal(h.engine.announced(), mine[:1]) })
+	if len(h.engine.probed) != 0 {
+		t.Fatalf("an address that existed at the start was probed: %v", h.engine.probed)
+	}
+	h.service("new", mine[1])
+	h.until("the second address", func() bool { return len(h.engine.announced()) == 2 })
+	// The other node dies and comes back: what moves is not probed.
+	theirs := ownedBy("n2")
+	h.service("other", theirs[0])
+	h.members.become("n1")
+	h.until("a take-over", func() bool { return slices.Contains(h.engine.announced(), theirs[0]) })
+	if diff := cmp.Diff([]netip.Addr{netip.MustParseAddr(mine[1])}, h.engine.probed, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Errorf("probed (-want +got)\n%s", diff)
+	}
+}
+
+func TestAnAddressInUseIsReportedAndNotAnnounced(t *testing.T) {
+	h := start(t)
+	mine := ownedBy("n1")
+	h.service("old", mine[0])
+	h.members.become("n1", "n2")
+	h.until("the first address", func() bool { return len(h.engine.announced()) == 1 })
+	h.engine.mu.Lock()
+	h.engine.conflict = &l2.Conflict{Link: "eth0", MAC: links.MAC{2, 0, 0, 0, 0, 9}}
+	h.engine.mu.Unlock()
+	h.service("new", mine[1])
+	k := lb.ServiceKey{Namespace: "default", Name: "new"}
+	var v []lb.Verdict
+	h.until("the verdict AddressConflict", func() bool {
+		h.ask(func(s *Speaker) { v = s.decider.Verdicts(k, "n1") })
+		return len(v) == 1 && v[0].Reason == lb.AddressConflict
+	})
+	if !strings.Contains(v[0].Sentence(), "02:00:00:00:00:09 on eth0") {
+		t.Errorf("the sentence does not name the station: %s", v[0].Sentence())
+	}
+	if got := h.engine.announced(); len(got) != 1 {
+		t.Errorf("announced %v", got)
+	}
+	found := false
+	for len(h.events.Events) > 0 {
+		e := <-h.events.Events
+		found = found || strings.Contains(e, "addressConflict") && strings.Contains(e, "02:00:00:00:00:09")
+	}
+	if !found {
+		t.Error("no event addressConflict")
+	}
+	// The station goes; the next inquiry finds the address free.
+	h.engine.mu.Lock()
+	h.engine.conflict = nil
+	h.engine.mu.Unlock()
+	h.post(func(b *batch) { b.probes[netip.MustParseAddr(mine[1])] = probeResult{again: true} })
+	h.until("the announcement", func() bool { return len(h.engine.announced()) == 2 })
+}
+
+func TestNodesOfTheClusterAreNoConflict(t *testing.T) {
+	h := start(t)
+	mine := ownedBy("n1")
+	h.service("old", mine[0])
+	h.members.become("n1", "n2")
+	h.until("the first address", func() bool { return len(h.engine.announced()) == 1 })
+	h.engine.mu.Lock()
+	h.engine.conflict = &l2.Conflict{Link: "eth0", MAC: links.MAC{2, 0, 0, 0, 0, 2}}
+	h.engine.mu.Unlock()
+	h.service("new", mine[1])
+	h.until("the announcement", func() bool { return len(h.engine.announced()) == 2 })
+}
+
+func TestAnUnchangedWorldLeavesTheEngineAlone(t *testing.T) {
+	h := start(t)
+	mine := ownedBy("n1")
+	h.service("web", mine[0])
+	h.members.become("n1", "n2")
+	h.until("the announcement", func() bool { return len(h.engine.announced()) == 1 })
+	h.engine.mu.Lock()
+	sets := h.engine.sets
+	h.engine.mu.Unlock()
+	h.service("web", mine[0])
+	h.service("theirs", ownedBy("n2")[0])
+	h.members.become("n1", "n2")
+	h.until("the change", func() bool {
+		known := false
+		h.ask(func(s *Speaker) { _, known = s.holders[netip.MustParseAddr(ownedBy("n2")[0])] })
+		return known
+	})
+	if h.engine.sets != sets {
+		t.Errorf("the engine was set %d more times", h.engine.sets-sets)
+	}
+	assigned := 0
+	for len(h.events.Events) > 0 {
+		if e := <-h.events.Events; strings.Contains(e, "nodeAssigned") {
+			assigned++
+		}
+	}
+	if assigned != 1 {
+		t.Errorf("nodeAssigned was sent %d times, want once", assigned)
+	}
+}
