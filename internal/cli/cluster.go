@@ -21,6 +21,7 @@ import (
 	"github.com/lintel-lb/lintel/api/v1beta2"
 	"github.com/lintel-lb/lintel/internal/announce"
 	"github.com/lintel-lb/lintel/internal/config"
+	"github.com/lintel-lb/lintel/internal/kube/diagnose"
 	"github.com/lintel-lb/lintel/internal/kube/endpoint"
 	"github.com/lintel-lb/lintel/internal/kube/resources"
 	"github.com/lintel-lb/lintel/internal/kube/translate"
@@ -90,6 +91,8 @@ type picture struct {
 	// answers are by node.
 	answers map[string]answer
 	decider *announce.Decider
+	// kubeProxy is what is wrong with kube-proxy's configuration.
+	kubeProxy string
 }
 
 // look reads everything that decisions depend on. service, if not nil, is the Service that
@@ -143,6 +146,9 @@ func (c *cluster) look(ctx context.Context, service *lb.ServiceKey) (*picture, e
 	result := config.Parse(in)
 	w.Config, p.verdicts = result.Config, result.Verdicts
 	p.heard(w)
+	if cm, err := c.clientset.CoreV1().ConfigMaps(diagnose.KubeProxyNamespace).Get(ctx, diagnose.KubeProxyConfigMap, metav1.GetOptions{}); err == nil && len(w.Config.L2) > 0 {
+		p.kubeProxy = diagnose.StrictARP(cm)
+	}
 	p.decider = announce.Decide(w)
 	return p, nil
 }

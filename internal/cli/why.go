@@ -96,6 +96,9 @@ func (c *cluster) explain(ctx context.Context, k lb.ServiceKey) (*explanation, e
 		e.Sentence = lb.Verdict{Reason: e.Reason}.Sentence()
 		return e, nil
 	}
+	if svc.OtherController != "" {
+		e.Problems = append(e.Problems, fmt.Sprintf("the Service belongs to %s and gets no address here; set spec.loadBalancerClass to say whose it is", svc.OtherController))
+	}
 	e.Addresses, e.Pool, e.Policy, e.Endpoints = svc.Addresses, svc.AssignedPool, svc.TrafficPolicy.String(), world.Endpoints[k]
 	for _, a := range svc.Addresses {
 		for _, other := range p.decider.Holders(a) {
@@ -158,6 +161,9 @@ func commonReason(nodes []nodeVerdict) (lb.Reason, bool) {
 // problems lists refused objects and what speakers say of their membership.
 func (p *picture) problems() []string {
 	var out []string
+	if p.kubeProxy != "" {
+		out = append(out, p.kubeProxy)
+	}
 	for _, v := range p.verdicts {
 		if !v.Accepted {
 			out = append(out, fmt.Sprintf("%s is refused: %s", v.Object, v.Message))

@@ -77,6 +77,8 @@ type Controller struct {
 	nodes      map[string]*lb.Node
 	adopted    bool
 	parsed     parsed
+	// foreign are the Services, by UID, whose users were told that another controller has them.
+	foreign map[svcKey]string
 }
 
 // New puts a controller together. Run starts it.
@@ -91,6 +93,7 @@ func New(c Config, p Parts) *Controller {
 		services:   map[svcKey]*entry{},
 		namespaces: map[string]map[string]string{},
 		nodes:      map[string]*lb.Node{},
+		foreign:    map[svcKey]string{},
 	}
 }
 
@@ -147,13 +150,14 @@ func (c *Controller) Run(ctx context.Context) error {
 // lead is the life of a leader.
 func (c *Controller) lead(ctx context.Context) error {
 	c.Log.Info("leading")
-	done := make(chan struct{}, 3)
+	done := make(chan struct{}, 4)
 	start := func(run func(context.Context)) {
 		go func() { run(ctx); done <- struct{}{} }()
 	}
 	start(c.writer.run)
 	start(c.objects.run)
 	start(c.keepSecret)
+	start(c.watchKubeProxy)
 	c.loop(ctx)
 	for range cap(done) {
 		<-done

@@ -138,6 +138,7 @@ func (c *Controller) see(k svcKey, object *corev1.Service) (freed []netip.Addr) 
 	}
 	old := c.services[k]
 	delete(c.services, k)
+	delete(c.foreign, k)
 	c.writer.drop(k)
 	if object != nil && why == lb.NotLoadBalancer && (old != nil || assignedByUs(object)) {
 		// The type was changed: the API server cleared the status, the annotation is ours to clear.
@@ -221,6 +222,7 @@ func (c *Controller) sync(k svcKey) (freed []netip.Addr) {
 		return nil
 	}
 	out := c.alloc.Sync(e.svc, c.namespace(k), time.Now())
+	c.tellForeign(e)
 	if out.Changed {
 		events := append(out.Events, ipam.Deprecations(e.object.Annotations)...)
 		c.writer.set(k, assignment{base: e.object, addresses: out.Addresses, pool: out.Pool, events: events})
@@ -234,6 +236,16 @@ func (c *Controller) sync(k svcKey) (freed []netip.Addr) {
 		c.Log.Info("decided", "service", k, "addresses", out.Addresses, "pool", out.Pool, "reason", out.Reason, "message", out.Message)
 	}
 	return out.Freed
+}
+
+// tellForeign says once, on a Service that another controller cares for, that it is left alone.
+func (c *Controller) tellForeign(e *entry) {
+	if e.svc.OtherController == "" || c.foreign[e.svc.Key] == e.svc.UID {
+		return
+	}
+	c.foreign[e.svc.Key] = e.svc.UID
+	c.Events.Eventf(e.object, corev1.EventTypeWarning, "foreignController",
+		"the Service belongs to %s and gets no address here; set spec.loadBalancerClass to say whose it is", e.svc.OtherController)
 }
 
 // retry decides again about Services that wait for addresses which are free now.

@@ -12,6 +12,10 @@ import (
 	"github.com/lintel-lb/lintel/internal/lb"
 )
 
+// cloudFinalizer is put on Services by the service controllers of cloud providers, among
+// them that of k3s.
+const cloudFinalizer = "service.kubernetes.io/load-balancer-cleanup"
+
 // Service turns a Service object into what allocator and speaker need of it. Whether the
 // Service is handled at all is Classes' question.
 func Service(svc *corev1.Service) *lb.Service {
@@ -26,6 +30,9 @@ func Service(svc *corev1.Service) *lb.Service {
 		SharingKey:    ipam.SharingKey(svc.Annotations),
 		Request:       ipam.ParseRequest(svc.Annotations, svc.Spec.LoadBalancerIP),
 		AssignedPool:  svc.Annotations[ipam.AnnotationAllocatedFrom],
+	}
+	if out.AssignedPool == "" && slices.Contains(svc.Finalizers, cloudFinalizer) {
+		out.OtherController = "a cloud provider's controller (finalizer " + cloudFinalizer + ")"
 	}
 	if len(svc.Spec.IPFamilies) > 0 && svc.Spec.IPFamilies[0] == corev1.IPv6Protocol {
 		out.PrimaryFamily = lb.IPv6

@@ -80,6 +80,14 @@ func TestService(t *testing.T) {
 	if diff := cmp.Diff(want, Service(svc), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
+	foreign := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Finalizers: []string{cloudFinalizer}}}
+	if Service(foreign).OtherController == "" {
+		t.Error("a Service of a cloud provider's controller is not recognised")
+	}
+	foreign.Annotations = map[string]string{"metallb.io/ip-allocated-from-pool": "lan"}
+	if got := Service(foreign).OtherController; got != "" {
+		t.Errorf("a Service that has an address of ours belongs to %s", got)
+	}
 	headless := &corev1.Service{Spec: corev1.ServiceSpec{ClusterIP: "None", ClusterIPs: []string{"None"}}}
 	if got := Service(headless).ClusterIPs; len(got) != 0 {
 		t.Errorf("a headless Service has cluster addresses %v", got)
