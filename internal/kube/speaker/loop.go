@@ -98,6 +98,15 @@ func (s *Speaker) applyConfig(ctx context.Context) {
 	s.parsed.set(s.Log, result.Verdicts)
 	s.metrics.configLoaded(result.Verdicts)
 	s.decider.SetConfig(result.Config)
+	mine := result.Verdicts
+	if node := s.decider.World().Nodes[s.config.Node]; node != nil {
+		mine = config.ForNode(mine, node)
+	}
+	s.verdicts.Store(&mine)
+	select {
+	case s.parsedChanged <- struct{}{}:
+	default:
+	}
 }
 
 // assigned are the addresses that Services hold, with the pool they came from.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/lintel-lb/lintel/internal/announce"
+	"github.com/lintel-lb/lintel/internal/config"
 	"github.com/lintel-lb/lintel/internal/kube/inbox"
 	"github.com/lintel-lb/lintel/internal/kube/resources"
 	"github.com/lintel-lb/lintel/internal/kube/translate"
@@ -83,6 +85,9 @@ type Speaker struct {
 	reports   *reports
 	metrics   *Metrics
 	deciding  atomic.Bool
+	// verdicts are those about the configuration in force, for the writer of their summary.
+	verdicts      atomic.Pointer[[]config.Verdict]
+	parsedChanged chan struct{}
 
 	// The rest is owned by the loop.
 	decider *announce.Decider
@@ -108,17 +113,18 @@ func New(c Config, p Parts, m *Metrics) *Speaker {
 	w := lb.NewWorld()
 	w.Settings = c.Settings
 	s := &Speaker{
-		Parts:     p,
-		config:    c,
-		inbox:     inbox.New(newBatch),
-		questions: make(chan func(*Speaker)),
-		reports:   newReports(p.Log, &l2StatusWriter{client: p.Client, node: c.Node, namespace: c.Namespace, pod: c.Pod}),
-		metrics:   m,
-		decider:   announce.Decide(w),
-		slices:    map[lb.ServiceKey]map[string]translate.SliceSum{},
-		scopes:    map[netip.Addr]announce.Scope{},
-		holders:   map[netip.Addr][]lb.ServiceKey{},
-		conflicts: map[netip.Addr]links.MAC{},
+		Parts:         p,
+		config:        c,
+		inbox:         inbox.New(newBatch),
+		questions:     make(chan func(*Speaker)),
+		parsedChanged: make(chan struct{}, 1),
+		reports:       newReports(p.Log, &l2StatusWriter{client: p.Client, node: c.Node, namespace: c.Namespace, pod: c.Pod}),
+		metrics:       m,
+		decider:       announce.Decide(w),
+		slices:        map[lb.ServiceKey]map[string]translate.SliceSum{},
+		scopes:        map[netip.Addr]announce.Scope{},
+		holders:       map[netip.Addr][]lb.ServiceKey{},
+		conflicts:     map[netip.Addr]links.MAC{},
 	}
 	s.probes = newProbes(p.Engine, func(a netip.Addr, r probeResult) {
 		s.inbox.Post(func(b *batch) { b.probes[a] = r })
@@ -140,14 +146,12 @@ func (s *Speaker) Run(ctx context.Context) error {
 	}
 	s.Log.Info("first lists are complete", "node", s.config.Node)
 	s.deciding.Store(true)
-	reportsDone := make(chan struct{})
-	go func() {
-		defer close(reportsDone)
-		s.reports.run(ctx)
-	}()
+	var writers sync.WaitGroup
+	writers.Go(func() { s.reports.run(ctx) })
+	writers.Go(func() { s.upkeep(ctx) })
 	s.loop(ctx, linksChanged)
 	s.probes.wg.Wait()
-	<-reportsDone
+	writers.Wait()
 	return nil
 }
 

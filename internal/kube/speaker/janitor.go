@@ -1,0 +1,91 @@
+package speaker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/lintel-lb/lintel/api/v1beta1"
+	"github.com/lintel-lb/lintel/internal/kube/configstate"
+	"github.com/lintel-lb/lintel/internal/members"
+)
+
+// upkeepInterval is how often a speaker looks after objects that no change reminds it of.
+const upkeepInterval = time.Minute
+
+// upkeep writes this node's ConfigurationState whenever the verdicts change, and removes the
+// status objects of nodes whose speaker is dead and cannot do it. Of all speakers, the alive
+// one with the first name does the latter.
+func (s *Speaker) upkeep(ctx context.Context) {
+	state := configstate.Speaker(s.config.Namespace, s.config.Node)
+	tick := time.NewTicker(upkeepInterval)
+	defer tick.Stop()
+	for {
+		if err := s.writeState(ctx, state); err != nil && ctx.Err() == nil {
+			s.Log.Warn("cannot write the ConfigurationState; announcing goes on", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.parsedChanged:
+			continue
+		case <-tick.C:
+		}
+		if err := s.removeStale(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Warn("cannot remove the status of nodes that are gone", "error", err)
+		}
+	}
+}
+
+func (s *Speaker) writeState(ctx context.Context, state configstate.Component) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	verdicts := s.verdicts.Load()
+	if verdicts == nil {
+		return nil
+	}
+	owners, err := s.reports.writer.owners(ctx)
+	if err != nil {
+		return err
+	}
+	return state.Write(ctx, s.Client, owners, *verdicts)
+}
+
+// removeStale removes the ServiceL2Status objects of nodes that are no live members.
+func (s *Speaker) removeStale(ctx context.Context) error {
+	snap := s.Members.Snapshot()
+	if !snap.Enabled || !snap.Health.Joined || firstAlive(snap) != s.config.Node {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	var list v1beta1.ServiceL2StatusList
+	if err := s.Client.List(ctx, &list, client.InNamespace(s.config.Namespace)); err != nil {
+		return fmt.Errorf("list ServiceL2Status: %w", err)
+	}
+	for i := range list.Items {
+		o := &list.Items[i]
+		if _, alive := snap.Alive[o.Labels[labelNode]]; alive {
+			continue
+		}
+		if err := client.IgnoreNotFound(s.Client.Delete(ctx, o)); err != nil {
+			return fmt.Errorf("delete ServiceL2Status %s: %w", o.Name, err)
+		}
+		s.Log.Info("removed the status of a node that is gone", "object", o.Name, "node", o.Labels[labelNode])
+	}
+	return nil
+}
+
+func firstAlive(s members.Snapshot) string {
+	var names []string
+	for n := range s.Alive {
+		names = append(names, n)
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return slices.Min(names)
+}
