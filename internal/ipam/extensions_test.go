@@ -46,6 +46,16 @@ func TestDrain(t *testing.T) {
 			want: "d/a 1.0.0.0 Assigned",
 		},
 		{
+			name: "reservations hold",
+			script: `pool a addresses=1.0.0.0/24 drain reserve=d/b@1.0.0.1
+				config
+				service d/a status=1.0.0.1 from=a
+				service d/c status=1.0.0.2 from=a
+				sync d/a d/c`,
+			want: `d/a - Draining
+				d/c 1.0.0.2 Assigned`,
+		},
+		{
 			name: "new ones go elsewhere",
 			script: `pool a addresses=1.0.0.0/24 drain
 				pool b addresses=2.0.0.0/24
@@ -289,6 +299,17 @@ func TestQuota(t *testing.T) {
 				service d/a ips=1.0.0.1
 				sync d/a`,
 			want: "d/a - QuotaExceeded",
+		},
+		{
+			name: "a status does not get round it, except at adoption",
+			script: `pool a addresses=1.0.0.0/24 quota=0
+				config
+				service d/old status=1.0.0.1 from=a
+				adopt
+				service d/new status=1.0.0.2 from=a
+				sync d/old d/new`,
+			want: `d/old 1.0.0.1 Assigned
+				d/new - QuotaExceeded`,
 		},
 		{
 			name: "lowered, it takes nothing away",

@@ -862,3 +862,87 @@ func TestPoolChanges(t *testing.T) {
 		},
 	})
 }
+
+func TestWaiting(t *testing.T) {
+	check(t, []rule{
+		{
+			name: "those that ask for the address come first, then in order of time",
+			script: `pool a addresses=1.0.0.0/31
+				config
+				service d/a
+				service d/b
+				service d/first
+				service d/asks ips=1.0.0.1
+				service d/second
+				sync d/a d/b d/first d/asks d/second
+				release d/a d/b
+				waiting`,
+			want: `d/first 1.0.0.0 Assigned
+				d/asks 1.0.0.1 Assigned
+				d/second - PoolExhausted`,
+		},
+		{
+			name: "a second family is waited for",
+			script: `pool a addresses=1.0.0.0/30,fc00::/128
+				config
+				service d/a families=6
+				service d/b families=4,6 policy=prefer
+				sync d/a d/b
+				release d/a
+				waiting`,
+			want: "d/b 1.0.0.0,fc00:: Assigned",
+		},
+		{
+			name: "room in a quota is left although the address finds a taker",
+			script: `pool a addresses=1.0.0.1/32,fc00::9/128 quota=1 quota.e=-1
+				config
+				service d/a
+				service e/c
+				service d/b families=6
+				sync d/a e/c d/b
+				release d/a
+				waiting`,
+			want: `e/c 1.0.0.1 Assigned
+				d/b fc00::9 Assigned`,
+		},
+		{
+			name: "room in a quota is left although the address is retained",
+			script: `pool a addresses=1.0.0.0/30 quota=1 retention=1h
+				config
+				service d/a
+				service d/b
+				sync d/a d/b
+				delete d/a
+				waiting`,
+			want: "d/b 1.0.0.1 Assigned",
+		},
+		{
+			name: "a pool that is pinned meanwhile",
+			script: `pool a addresses=1.0.0.0/32
+				config
+				service d/a
+				service e/b
+				sync d/a e/b
+				pool a addresses=1.0.0.0/32 namespaces=e
+				config
+				sync d/a
+				waiting`,
+			want: `d/a - NotAllowedByPool
+				e/b 1.0.0.0 Assigned`,
+		},
+		{
+			name: "the own retained address, held by a sharer",
+			script: `pool a addresses=1.0.0.0/32 retention=1h
+				config
+				service d/a share=k ports=TCP/80
+				service d/b share=k ports=TCP/81
+				sync d/a d/b
+				delete d/b
+				service d/b
+				sync d/b
+				delete d/a
+				waiting`,
+			want: "d/b 1.0.0.0 Assigned",
+		},
+	})
+}
