@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 
@@ -79,4 +80,19 @@ func (e *errWriter) printf(format string, args ...any) {
 	if e.err == nil {
 		_, e.err = fmt.Fprintf(e.w, format, args...)
 	}
+}
+
+// printer is a result that can be printed for people.
+type printer interface {
+	print(io.Writer) error
+}
+
+// show prints a result in the format that was asked for.
+func (o *options) show(w io.Writer, p printer) error {
+	if o.output == "json" {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(p)
+	}
+	return p.print(w)
 }

@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -21,34 +21,47 @@ import (
 type addr = netip.Addr
 
 func newWhy(o *options) *cobra.Command {
-	return &cobra.Command{
-		Use:   "why [NAMESPACE/]SERVICE",
-		Short: "Say for each node whether it announces a Service, and why or why not",
-		Args:  cobra.ExactArgs(1),
+	var node string
+	cmd := &cobra.Command{
+		Use:   "why [NAMESPACE/]SERVICE | why --node NODE",
+		Short: "Say for each node whether it announces a Service, or for one node what it announces, and why",
+		Example: `  kubectl lintel why web
+  kubectl lintel why shop/web -o json
+  kubectl lintel why --node worker-1`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.checkOutput(); err != nil {
 				return err
+			}
+			if (len(args) == 1) == (node != "") {
+				return errors.New("name one Service, or one node with --node")
 			}
 			c, err := o.connect()
 			if err != nil {
 				return err
 			}
-			k := lb.ServiceKey{Namespace: c.namespace, Name: args[0]}
-			if ns, name, ok := strings.Cut(args[0], "/"); ok {
-				k = lb.ServiceKey{Namespace: ns, Name: name}
+			var e printer
+			if node != "" {
+				e, err = c.explainNode(cmd.Context(), node)
+			} else {
+				e, err = c.explain(cmd.Context(), serviceKey(c.namespace, args[0]))
 			}
-			e, err := c.explain(cmd.Context(), k)
 			if err != nil {
 				return err
 			}
-			if o.output == "json" {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(e)
-			}
-			return e.print(cmd.OutOrStdout())
+			return o.show(cmd.OutOrStdout(), e)
 		},
 	}
+	cmd.Flags().StringVar(&node, "node", "", "explain a node instead of a Service")
+	return cmd
+}
+
+// serviceKey reads [NAMESPACE/]SERVICE.
+func serviceKey(namespace, arg string) lb.ServiceKey {
+	if ns, name, ok := strings.Cut(arg, "/"); ok {
+		return lb.ServiceKey{Namespace: ns, Name: name}
+	}
+	return lb.ServiceKey{Namespace: namespace, Name: arg}
 }
 
 // explanation is what `why` says about a Service.

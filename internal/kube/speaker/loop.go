@@ -184,6 +184,7 @@ func desired(scopes map[netip.Addr]announce.Scope) l2.Desired {
 func (s *Speaker) report(k lb.ServiceKey) {
 	now := report{}
 	for _, v := range s.decider.Verdicts(k, s.config.Node) {
+		s.reportFailure(v)
 		if v.Outcome == lb.Announce {
 			now.addresses = append(now.addresses, v.Address)
 			now.allLinks = now.allLinks || v.AllLinks
@@ -201,6 +202,22 @@ func (s *Speaker) report(k lb.ServiceKey) {
 		s.Events.Eventf(serviceRef(k, s.decider.World().Services[k]), corev1.EventTypeNormal, "nodeAssigned",
 			"announcing from node %q with protocol %q", s.config.Node, lb.Layer2)
 	}
+}
+
+// reportFailure tells once that an address is announced by nobody because this node, and every
+// other, lacks the interfaces that its advertisements name.
+func (s *Speaker) reportFailure(v lb.Verdict) {
+	failed := v.Reason == lb.NoUsableLink && v.Subject != "" && v.Owner == ""
+	if !failed {
+		delete(s.failures, v.Address)
+		return
+	}
+	if s.failures[v.Address] == v.Subject {
+		return
+	}
+	s.failures[v.Address] = v.Subject
+	s.Events.Eventf(serviceRef(v.Service, s.decider.World().Services[v.Service]), corev1.EventTypeWarning, "announceFailed",
+		"the interfaces specified by LB IP %q doesn't exist in assigned node %q with protocol %q: %s", v.Address, s.config.Node, lb.Layer2, v.Subject)
 }
 
 // serviceRef is what an event about a Service refers to.

@@ -100,6 +100,8 @@ type Speaker struct {
 	clusterMACs map[links.MAC]bool
 	// conflicts are the claims of other stations that were reported, by address.
 	conflicts map[netip.Addr]links.MAC
+	// failures are the addresses, with the interfaces they lack, that were reported.
+	failures map[netip.Addr]string
 	// started is set after the first batch: addresses that come later are new.
 	started bool
 	// joined is set once other speakers were met or were waited for long enough.
@@ -125,6 +127,7 @@ func New(c Config, p Parts, m *Metrics) *Speaker {
 		scopes:        map[netip.Addr]announce.Scope{},
 		holders:       map[netip.Addr][]lb.ServiceKey{},
 		conflicts:     map[netip.Addr]links.MAC{},
+		failures:      map[netip.Addr]string{},
 	}
 	s.probes = newProbes(p.Engine, func(a netip.Addr, r probeResult) {
 		s.inbox.Post(func(b *batch) { b.probes[a] = r })

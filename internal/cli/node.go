@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/lintel-lb/lintel/internal/lb"
+)
+
+// nodeExplanation is what `why --node` says about a node.
+type nodeExplanation struct {
+	Node string `json:"node"`
+	// Unknown says why the node's speaker could not be asked.
+	Unknown string `json:"unknown,omitempty"`
+	// Facts hold for all addresses alike.
+	Facts []string   `json:"facts"`
+	Links []lb.Link  `json:"links,omitempty"`
+	Lines []nodeLine `json:"addresses,omitempty"`
+}
+
+// nodeLine is one address of one Service, as seen from the node.
+type nodeLine struct {
+	lb.Verdict
+	Sentence string `json:"sentence"`
+	// Disagrees is set where the speaker does not do what it should by what is known here.
+	Disagrees bool `json:"disagrees,omitempty"`
+}
+
+// explainNode finds out everything about one node.
+func (c *cluster) explainNode(ctx context.Context, node string) (*nodeExplanation, error) {
+	p, err := c.look(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	world := p.decider.World()
+	n := world.Nodes[node]
+	a, asked := p.answers[node]
+	if n == nil && !asked {
+		return nil, fmt.Errorf("there is no Node %s", node)
+	}
+	e := &nodeExplanation{Node: node}
+	switch {
+	case !asked:
+		e.Unknown = "no speaker runs there"
+	case a.err != nil:
+		e.Unknown = "its speaker cannot be asked: " + a.err.Error()
+	default:
+		e.Links = a.report.Links
+	}
+	e.Facts = nodeFacts(world, node, a)
+	announces := map[netip.Addr]bool{}
+	if a.report != nil {
+		for _, x := range a.report.Addresses {
+			announces[x.Address] = true
+		}
+	}
+	for _, address := range p.decider.Addresses() {
+		for _, k := range p.decider.Holders(address) {
+			for _, v := range p.decider.Verdicts(k, node) {
+				if v.Address != address {
+					continue
+				}
+				line := nodeLine{Verdict: v, Sentence: v.Sentence()}
+				line.Disagrees = a.report != nil && announces[address] != (v.Outcome == lb.Announce)
+				e.Lines = append(e.Lines, line)
+			}
+		}
+	}
+	return e, nil
+}
+
+// nodeFacts are the facts about a node that bear on every address.
+func nodeFacts(w *lb.World, node string, a answer) []string {
+	var facts []string
+	n := w.Nodes[node]
+	switch {
+	case n == nil:
+		facts = append(facts, lb.Verdict{Reason: lb.NodeUnknown}.Sentence())
+	case n.Excluded() && !w.Settings.IgnoreExcludeLabel:
+		facts = append(facts, lb.Verdict{Reason: lb.NodeExcluded}.Sentence())
+	case n.NetworkUnavailable:
+		facts = append(facts, lb.Verdict{Reason: lb.NodeNetworkUnavailable}.Sentence())
+	}
+	if r := a.report; r != nil {
+		facts = append(facts, fmt.Sprintf("its speaker runs version %s and sees %d members", r.Version, len(r.Members)))
+		if r.Joining {
+			facts = append(facts, lb.Verdict{Reason: lb.JoiningMembers}.Sentence())
+		}
+		if r.Gated {
+			facts = append(facts, lb.Verdict{Reason: lb.DataplaneNotReady}.Sentence())
+		}
+		facts = append(facts, r.Problems...)
+	}
+	return facts
+}
+
+func (e *nodeExplanation) print(out io.Writer) error {
+	w := &errWriter{w: out}
+	w.printf("Node %s\n", e.Node)
+	if e.Unknown != "" {
+		w.printf("  unknown: %s; what follows is what it should do\n", e.Unknown)
+	}
+	for _, f := range e.Facts {
+		w.printf("  %s\n", f)
+	}
+	for _, l := range e.Links {
+		w.printf("  link %s: %v\n", l.Name, l.Prefixes)
+	}
+	if len(e.Lines) == 0 {
+		w.printf("\nNo Service has an address.\n")
+		return w.err
+	}
+	w.printf("\n")
+	tab := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	t := &errWriter{w: tab, err: w.err}
+	t.printf("ADDRESS\tSERVICE\tANNOUNCES\tREASON\tMEANING\n")
+	slices.SortStableFunc(e.Lines, func(a, b nodeLine) int { return int(a.Outcome) - int(b.Outcome) })
+	for _, l := range e.Lines {
+		meaning := l.Sentence
+		if l.Disagrees {
+			meaning += "; its speaker does the opposite at the moment"
+		}
+		t.printf("%s\t%s\t%s\t%s\t%s\n", l.Address, l.Service, word(l.Outcome), l.Reason, meaning)
+	}
+	if t.err != nil {
+		return t.err
+	}
+	return tab.Flush()
+}
