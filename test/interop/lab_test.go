@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-const patience = 25 * time.Second
+const patience = 40 * time.Second
 
 var links atomic.Uint32
 
