@@ -56,6 +56,17 @@ func TestDrain(t *testing.T) {
 				d/c 1.0.0.2 Assigned`,
 		},
 		{
+			name: "a status that must change counts as new, unless adopted",
+			script: `pool a addresses=1.0.0.0/24,fc00::/64 drain
+				config
+				service d/a status=1.0.0.1,fc00::1 from=a
+				adopt
+				service d/b status=1.0.0.2,fc00::2 from=a
+				sync d/a d/b`,
+			want: `d/a 1.0.0.1 Assigned
+				d/b - Draining`,
+		},
+		{
 			name: "new ones go elsewhere",
 			script: `pool a addresses=1.0.0.0/24 drain
 				pool b addresses=2.0.0.0/24
