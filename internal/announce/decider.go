@@ -201,6 +201,10 @@ func (d *Decider) SetProbe(a netip.Addr, p *lb.Probe) {
 	d.dirty[a] = true
 }
 
+// Touched tells whether the node changed since the last Flush in a way that may bear on what
+// it announces by BGP, or whether everything did.
+func (d *Decider) Touched(node string) bool { return d.all || d.touched[node] }
+
 // Flush makes the decisions that the changes call for and gives the addresses whose decision
 // was made again. An address that nobody holds any more is among them.
 func (d *Decider) Flush() []netip.Addr {

@@ -61,6 +61,10 @@ const (
 	AddressProbing
 	// AddressConflict: this node is chosen, and another station on the network has the address.
 	AddressConflict
+	// NoPeer: advertisements select the Service and this node, and no BGPPeer of theirs does.
+	NoPeer
+	// ConflictingAdvertisements: two BGPAdvertisements give one prefix different local preferences.
+	ConflictingAdvertisements
 )
 
 // reasonNames are the stable names, used in JSON, metrics and documentation.
@@ -90,6 +94,9 @@ func reasonNames() map[Reason]string {
 		OtherNode:              "OtherNode",
 		AddressProbing:         "AddressProbing",
 		AddressConflict:        "AddressConflict",
+		NoPeer:                 "NoPeer",
+
+		ConflictingAdvertisements: "ConflictingAdvertisements",
 	}
 }
 
@@ -133,7 +140,7 @@ func (v Verdict) Sentence() string {
 	switch v.Reason {
 	case Elected:
 		if v.Protocol == BGP {
-			return "announces the address to its peers"
+			return fmt.Sprintf("announces the address to %s", list(v.Peers))
 		}
 		if v.AllLinks {
 			return "answers for the address on all its links"
@@ -184,6 +191,10 @@ func (v Verdict) Sentence() string {
 		return "kube-proxy on this node does not answer its health check, so traffic would be lost here"
 	case OtherNode:
 		return fmt.Sprintf("could announce; %s does", v.Owner)
+	case NoPeer:
+		return "no BGPPeer that the advertisements name has a session with this node; check the nodeSelectors of the BGPPeers and spec.peers of the BGPAdvertisement"
+	case ConflictingAdvertisements:
+		return fmt.Sprintf("the BGPAdvertisements %s give the same prefix different local preferences; let them differ in peers or nodes, or make localPref equal", v.Subject)
 	case AddressProbing:
 		return "asks the network whether the new address is free; it announces in a moment"
 	case AddressConflict:
@@ -195,7 +206,7 @@ func (v Verdict) Sentence() string {
 func list(names []string) string {
 	switch len(names) {
 	case 0:
-		return "no link"
+		return "none"
 	case 1:
 		return names[0]
 	}

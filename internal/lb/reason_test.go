@@ -7,7 +7,7 @@ import (
 
 func TestEveryReasonHasNameAndSentence(t *testing.T) {
 	seen := map[string]Reason{}
-	for r := Elected; r <= AddressConflict; r++ {
+	for r := Elected; r <= ConflictingAdvertisements; r++ {
 		name := r.String()
 		if name == "UnknownReason" {
 			t.Errorf("reason %d has no name", r)
@@ -25,7 +25,7 @@ func TestEveryReasonHasNameAndSentence(t *testing.T) {
 			t.Errorf("reason %s does not survive a round trip: %v, %v", name, back, err)
 		}
 	}
-	if got := len(Reasons()); got != int(AddressConflict) {
-		t.Errorf("Reasons lists %d of %d", got, AddressConflict)
+	if got := len(Reasons()); got != int(ConflictingAdvertisements) {
+		t.Errorf("Reasons lists %d of %d", got, ConflictingAdvertisements)
 	}
 }

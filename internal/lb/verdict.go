@@ -70,6 +70,9 @@ type Verdict struct {
 	// link that can. They are set only with Announce and Layer2.
 	Links    []string `json:"links,omitempty"`
 	AllLinks bool     `json:"allLinks,omitempty"`
+	// Peers are the names of the BGPPeers that get the address. They are set only with
+	// Announce and BGP.
+	Peers []string `json:"peers,omitempty"`
 	// Owner is the node that announces instead of this one, where there is one.
 	Owner string `json:"owner,omitempty"`
 	// Subject is the object that the reason is about, such as the pool or an advertisement.
