@@ -10,7 +10,7 @@ import (
 
 // batchLimit is the number of octets after which a batch takes no further message. It
 // bounds how long a KEEPALIVE waits behind routes.
-const batchLimit = 16 << 10
+const batchLimit = 8 << 10
 
 // adjOut is the Adj-RIB-Out of a session: the desired routes, those that were written, and
 // the messages that lead from the one to the other. It does no I/O.

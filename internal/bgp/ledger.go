@@ -12,7 +12,7 @@ import (
 type ledger struct {
 	mu     sync.Mutex
 	routes map[netip.Prefix]unique.Handle[Attributes]
-	copied map[netip.Prefix]Attributes
+	copied map[netip.Prefix]unique.Handle[Attributes]
 }
 
 func newLedger() *ledger {
@@ -49,15 +49,11 @@ func (l *ledger) clear() {
 }
 
 // snapshot returns a map that is never changed again.
-func (l *ledger) snapshot() map[netip.Prefix]Attributes {
+func (l *ledger) snapshot() map[netip.Prefix]unique.Handle[Attributes] {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.copied == nil {
-		out := make(map[netip.Prefix]Attributes, len(l.routes))
-		for p, h := range maps.All(l.routes) {
-			out[p] = h.Value()
-		}
-		l.copied = out
+		l.copied = maps.Clone(l.routes)
 	}
 	return l.copied
 }

@@ -3,6 +3,7 @@ package bgp
 import (
 	"net/netip"
 	"time"
+	"unique"
 
 	"github.com/lintel-lb/lintel/internal/bgp/wire"
 )
@@ -62,8 +63,9 @@ type Status struct {
 	Established    uint64 // how often the session came up
 	Sent, Received Counts
 	// Routes are those that were written to the peer in this session, with the attributes
-	// written. Pending is the number of prefixes still to be announced or withdrawn.
-	Routes  map[netip.Prefix]Attributes
+	// written (Handle.Value), which few sets are shared by many routes. The map is shared
+	// and must not be changed. Pending is the number of prefixes still to be announced or withdrawn.
+	Routes  map[netip.Prefix]unique.Handle[Attributes]
 	Pending int
 	// Withheld are desired routes that this session cannot announce.
 	Withheld map[netip.Prefix]Withheld

@@ -12,6 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// unsentLimit is how many octets the kernel may hold that were not sent yet. It keeps
+// KEEPALIVEs from queueing behind all routes, and what counts as written close to the wire.
+const unsentLimit = 8 << 10
+
 // SystemTransport makes TCP connections of the network namespace that the calling
 // goroutine's thread is in.
 type SystemTransport struct{}
@@ -140,6 +144,9 @@ func setOptions(fd int, v6 bool, o SocketOptions) error {
 	level, ttl, minTTL := unix.IPPROTO_IP, unix.IP_TTL, unix.IP_MINTTL
 	if v6 {
 		level, ttl, minTTL = unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, unix.IPV6_MINHOPCOUNT
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentLimit); err != nil {
+		return fmt.Errorf("bgp: limit unsent octets: %w", err)
 	}
 	if o.TTL != 0 {
 		if err := unix.SetsockoptInt(fd, level, ttl, int(o.TTL)); err != nil {
