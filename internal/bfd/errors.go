@@ -20,6 +20,5 @@ var (
 	// ErrStopped is returned by calls that need a running engine after Run has returned.
 	ErrStopped = errors.New("bfd: engine has stopped")
 
-	errRunning     = errors.New("bfd: engine is already running")
-	errUnsupported = errors.New("bfd: sockets are implemented for Linux only")
+	errRunning = errors.New("bfd: engine is already running")
 )

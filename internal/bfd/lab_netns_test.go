@@ -186,7 +186,9 @@ func (s *space) within(f func() error) error {
 func (s *space) engine(o Options) (e *Engine, kill func()) {
 	t := s.lab.t
 	t.Helper()
-	o.Log = slog.New(slog.NewTextHandler(testWriter{t}, nil))
+	if _, measuring := t.(*testing.B); !measuring { // benchmarks print ten lines only
+		o.Log = slog.New(slog.NewTextHandler(testWriter{t}, nil))
+	}
 	e = New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

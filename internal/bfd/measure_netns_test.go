@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -59,10 +60,10 @@ func bridged(t testing.TB) (here, there *space, cut, mend func()) {
 	return here, there, do(func() error { return h.LinkSetNoMaster(port) }), do(func() error { return h.LinkSetMaster(port, bridge) })
 }
 
-// TestMeasureDetection prints how long a dead path to FRR goes unnoticed, in 20 runs.
-func TestMeasureDetection(t *testing.T) {
+// BenchmarkMeasureDetection prints how long a dead path to FRR goes unnoticed, in 20 runs.
+func BenchmarkMeasureDetection(b *testing.B) {
 	for _, interval := range []time.Duration{50 * ms, 300 * ms} {
-		t.Run(fmt.Sprintf("3x%v", interval), func(t *testing.T) {
+		b.Run(fmt.Sprintf("3x%v", interval), func(t *testing.B) {
 			here, there, cut, mend := bridged(t)
 			f := there.frr(frr4 + fmt.Sprintf("  transmit-interval %d\n  receive-interval %d\n", interval/ms, interval/ms))
 			e, _ := here.engine(Options{})
@@ -84,7 +85,8 @@ func TestMeasureDetection(t *testing.T) {
 			slices.Sort(times)
 			median, most := (times[9]+times[10])/2, times[19]
 			s := e.Snapshot()
-			t.Logf("MEASURED detection 3 x %v against FRR: median %v, max %v of 20; latest timer %v, reprieves %d",
+			report(t, metric{median, "median-ms"}, metric{most, "max-ms"})
+			t.Logf("detection 3 x %v against FRR: median %v, max %v of 20; latest timer %v, reprieves %d",
 				interval, median, most, s.MaxLateness, s.Sessions[key4].Reprieves)
 			if limit := 3*interval + 100*ms; most > limit {
 				t.Errorf("max %v, limit %v", most, limit)
@@ -93,15 +95,15 @@ func TestMeasureDetection(t *testing.T) {
 	}
 }
 
-// TestMeasureFalseDowns prints how sessions with FRR fare for a minute while all cores are busy twice
+// BenchmarkMeasureFalseDowns prints how sessions with FRR fare for a minute while all cores are busy twice
 // over.
-func TestMeasureFalseDowns(t *testing.T) {
-	t.Run("spinning programs", func(t *testing.T) { measureFalseDowns(t, 0) })
+func BenchmarkMeasureFalseDowns(b *testing.B) {
+	b.Run("programs", func(b *testing.B) { measureFalseDowns(b, 0) })
 	// The engine's thread is preferred by the kernel, but needs Go's scheduler to run as well.
-	t.Run("and spinning goroutines in the same process", func(t *testing.T) { measureFalseDowns(t, runtime.GOMAXPROCS(0)) })
+	b.Run("programs-and-goroutines", func(b *testing.B) { measureFalseDowns(b, runtime.GOMAXPROCS(0)) })
 }
 
-func measureFalseDowns(t *testing.T, goroutines int) {
+func measureFalseDowns(t *testing.B, goroutines int) {
 	here, there := oneLink(t)
 	f := there.frr("bfd\n peer 192.0.2.1 local-address 192.0.2.2 interface eth0\n  transmit-interval 50\n  receive-interval 50\n !\n" +
 		" peer 2001:db8::1 local-address 2001:db8::2 interface eth0\n")
@@ -135,17 +137,19 @@ func measureFalseDowns(t *testing.T, goroutines int) {
 			}
 		}
 		st := s.Sessions[m.key]
-		t.Logf("MEASURED one minute of full load: %s: %d downs (%d found by this end; FRR counts %d), late timers %d, reprieves %d",
+		t.ReportMetric(float64(st.DownEvents), strings.ReplaceAll(m.name, " ", "")+"-downs")
+		t.Logf("one minute of full load: %s: %d downs (%d found by this end; FRR counts %d), late timers %d, reprieves %d",
 			m.name, st.DownEvents, own, c.SessionDown, st.LateTimers, st.Reprieves)
 		if m.key == k6 && (st.DownEvents != 0 || c.SessionDown != 0) {
 			t.Errorf("false downs at %s", m.name)
 		}
 	}
-	t.Logf("MEASURED latest timer %v, real-time class %v", s.MaxLateness, s.Prioritized)
+	report(t, metric{s.MaxLateness, "latest-ms"})
+	t.Logf("latest timer %v, real-time class %v", s.MaxLateness, s.Prioritized)
 }
 
 // load burns all processors for a time.
-func load(t *testing.T, programs, goroutines int, d time.Duration) {
+func load(t testing.TB, programs, goroutines int, d time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
@@ -166,9 +170,15 @@ func load(t *testing.T, programs, goroutines int, d time.Duration) {
 	wg.Wait()
 }
 
-// TestMeasureManySessions prints what 500 sessions at 300 ms cost on one processor; the other ends are
-// in another process.
-func TestMeasureManySessions(t *testing.T) {
+// BenchmarkMeasureManySessions prints what 500 sessions at 300 ms cost; the other ends are in another
+// process. On one processor of Go the engine can have to wait for a goroutine of another thread.
+func BenchmarkMeasureManySessions(b *testing.B) {
+	for _, processors := range []int{1, 2} {
+		b.Run(fmt.Sprintf("GOMAXPROCS=%d", processors), func(b *testing.B) { measureManySessions(b, processors) })
+	}
+}
+
+func measureManySessions(t *testing.B, processors int) {
 	const sessions = 500
 	here, there := oneLink(t)
 	here.ip("addr add 10.9.0.1/16 dev eth0")
@@ -186,7 +196,7 @@ func TestMeasureManySessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { cancel(); _ = other.Wait() }() // it ends by a signal
-	out, err := here.child(ctx, childPlan{Peers: peers, Locals: local, Interval: 300 * ms, Measure: 30 * time.Second}, "GOMAXPROCS=1").Output()
+	out, err := here.child(ctx, childPlan{Peers: peers, Locals: local, Interval: 300 * ms, Measure: 30 * time.Second}, fmt.Sprintf("GOMAXPROCS=%d", processors)).Output()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -195,9 +205,25 @@ func TestMeasureManySessions(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	share := func(d time.Duration) float64 { return 100 * float64(d) / float64(r.Wall) }
-	t.Logf("MEASURED %d sessions at 300 ms: up in %v, %.1f %% of one core (%.1f user, %.1f system), %d packets in, %d out in %v, %d late timers, %d reprieves, latest %v, downs %d",
+	report(t, metric{r.MaxLateness, "latest-ms"})
+	t.ReportMetric(share(r.User+r.Sys), "%core")
+	t.ReportMetric(float64(r.Late), "late-timers")
+	t.Logf("%d sessions at 300 ms: up in %v, %.1f %% of one core (%.1f user, %.1f system), %d packets in, %d out in %v, %d late timers, %d reprieves, latest %v, downs %d",
 		r.Sessions, r.Took.Round(ms), share(r.User+r.Sys), share(r.User), share(r.Sys), r.In, r.Out, r.Wall.Round(ms), r.Late, r.Reprieves, r.MaxLateness, r.Downs)
 	if r.Downs != 0 || r.Out < sessions*30*3 {
 		t.Errorf("%+v", r)
+	}
+}
+
+type metric struct {
+	d    time.Duration
+	unit string // in milliseconds
+}
+
+// report shows times instead of the time of the whole run, which says nothing.
+func report(b *testing.B, metrics ...metric) {
+	b.ReportMetric(0, "ns/op")
+	for _, m := range metrics {
+		b.ReportMetric(float64(m.d)/float64(ms), m.unit)
 	}
 }

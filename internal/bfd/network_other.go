@@ -3,9 +3,12 @@
 package bfd
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 )
+
+var errUnsupported = errors.New("bfd: sockets are implemented for Linux only")
 
 type ports struct{ singleHop, multiHop, echo uint16 }
 

@@ -64,15 +64,16 @@ func (s *socket) close() error {
 func (s *socket) drain(take func(*datagram)) error {
 	for {
 		asked := time.Now()
-		n, err := s.recvmmsg()
-		switch {
-		case err == unix.EAGAIN:
+		n, errno := s.recvmmsg()
+		switch errno {
+		case 0:
+		case unix.EAGAIN:
 			s.emptied = asked
 			return nil
-		case err == unix.EINTR:
+		case unix.EINTR:
 			continue
-		case err != nil:
-			return os.NewSyscallError("recvmmsg", err)
+		default:
+			return os.NewSyscallError("recvmmsg", errno)
 		}
 		now := time.Now()
 		for i := range n {
@@ -91,17 +92,14 @@ func (s *socket) drain(take func(*datagram)) error {
 	}
 }
 
-func (s *socket) recvmmsg() (int, error) {
+func (s *socket) recvmmsg() (int, unix.Errno) {
 	for i := range s.msgs {
 		s.msgs[i].hdr.Namelen = unix.SizeofSockaddrInet6
 		s.msgs[i].hdr.SetControllen(controlLen)
 	}
 	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.msgs[0])), batch,
 		unix.MSG_DONTWAIT, 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), nil
+	return int(n), errno
 }
 
 // control reads the ancillary data of a datagram into s.d.
