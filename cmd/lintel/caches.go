@@ -55,7 +55,7 @@ func caches(cfg *rest.Config, namespace string, pods labels.Selector) (cache.Cac
 		return nil, nil, fmt.Errorf("cache: %w", err)
 	}
 	c, err := client.New(cfg, client.Options{Scheme: s, Cache: &client.CacheOptions{
-		Reader: store, DisableFor: []client.Object{&v1beta1.ServiceL2Status{}, &v1beta1.ConfigurationState{}}}})
+		Reader: store, DisableFor: []client.Object{&v1beta1.ServiceL2Status{}, &v1beta1.ServiceBGPStatus{}, &v1beta1.ConfigurationState{}}}})
 	if err != nil {
 		return nil, nil, fmt.Errorf("client: %w", err)
 	}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lintel-lb/lintel/internal/bfd"
 	"github.com/lintel-lb/lintel/internal/l2"
 	"github.com/lintel-lb/lintel/internal/members"
 )
@@ -19,12 +21,20 @@ const (
 	handoverTimeout = 2 * time.Second
 )
 
-// runUntilHandedOver runs the deciding parts and the engines. When ctx is done the deciding
-// parts end, and the speaker leaves the membership, so that others take its addresses over;
-// it goes on answering until they have, or until a bound. Then the engines end. It returns
-// the first error of any part.
-func runUntilHandedOver(ctx context.Context, log *slog.Logger, m members.Membership, engine *l2.Engine,
-	engines, deciders []func(context.Context) error) error {
+// handover ends a speaker without a gap.
+type handover struct {
+	log     *slog.Logger
+	members members.Membership
+	layer2  *l2.Engine
+	bfd     *bfd.Engine
+}
+
+// run runs the deciding parts and the engines. When ctx is done the deciding parts end, and
+// the speaker leaves the membership, so that others take its addresses over; it goes on
+// answering until they have, or until a bound. Then the engines end; BGP closes without a
+// NOTIFICATION, so that peers with graceful restart keep its routes while it restarts. It
+// returns the first error of any part.
+func (h handover) run(ctx context.Context, engines, deciders []func(context.Context) error) error {
 	answering, stopAnswering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAnswering()
 	g, answering := errgroup.WithContext(answering)
@@ -37,7 +47,7 @@ func runUntilHandedOver(ctx context.Context, log *slog.Logger, m members.Members
 
 	err := runAll(deciding, deciders...)
 	if answering.Err() == nil && ctx.Err() != nil {
-		handOver(answering, log, m, engine)
+		h.handOver(answering)
 	}
 	stopAnswering()
 	if engineErr := g.Wait(); !errors.Is(engineErr, context.Canceled) {
@@ -47,30 +57,40 @@ func runUntilHandedOver(ctx context.Context, log *slog.Logger, m members.Members
 }
 
 // handOver leaves the membership and waits until each address was seen announced by another
-// station. A speaker without others waits for nothing.
-func handOver(ctx context.Context, log *slog.Logger, m members.Membership, engine *l2.Engine) {
-	others := len(m.Snapshot().Alive) > 1
+// station. A speaker without others waits for nothing. BFD peers are told that the end is
+// meant, so that they do not take it for a failure.
+func (h handover) handOver(ctx context.Context) {
+	others := len(h.members.Snapshot().Alive) > 1
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout+handoverTimeout)
 	defer cancel()
+	var told sync.WaitGroup
+	defer told.Wait()
+	told.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+		defer cancel()
+		if err := h.bfd.Shutdown(ctx); err != nil {
+			h.log.Warn("could not tell all BFD peers that this speaker goes", "error", err)
+		}
+	})
 	leaving, stop := context.WithTimeout(ctx, leaveTimeout)
 	defer stop()
-	if err := m.Leave(leaving); err != nil {
-		log.Warn("could not tell the other speakers that this one goes", "error", err)
+	if err := h.members.Leave(leaving); err != nil {
+		h.log.Warn("could not tell the other speakers that this one goes", "error", err)
 	}
 	if !others {
 		return
 	}
 	for {
-		missing := missingHandOvers(engine.Snapshot(), start)
+		missing := missingHandOvers(h.layer2.Snapshot(), start)
 		if missing == 0 {
-			log.Info("all addresses were taken over", "after", time.Since(start))
+			h.log.Info("all addresses were taken over", "after", time.Since(start))
 			return
 		}
 		select {
-		case <-engine.Changed():
+		case <-h.layer2.Changed():
 		case <-ctx.Done():
-			log.Info("stopped waiting for addresses to be taken over", "missing", missing)
+			h.log.Info("stopped waiting for addresses to be taken over", "missing", missing)
 			return
 		}
 	}

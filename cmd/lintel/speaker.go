@@ -18,6 +18,8 @@ import (
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/yaml"
 
+	"github.com/lintel-lb/lintel/internal/bfd"
+	"github.com/lintel-lb/lintel/internal/bgp"
 	"github.com/lintel-lb/lintel/internal/kube/endpoint"
 	"github.com/lintel-lb/lintel/internal/kube/speaker"
 	"github.com/lintel-lb/lintel/internal/kube/translate"
@@ -125,7 +127,10 @@ func runSpeaker(ctx context.Context, args []string) error {
 
 	watcher := links.NewWatcher(log)
 	engine := l2.New(l2.Options{Log: log, Links: watcher, Exclude: exclude})
-	metrics, err := speaker.NewMetrics(ctrlmetrics.Registry, engine)
+	paths := bfd.New(bfd.Options{Log: log})
+	bridge := speaker.NewBFDBridge(paths, log)
+	routes := bgp.New(bgp.Options{Log: log, BFD: bridge})
+	metrics, err := speaker.NewMetrics(ctrlmetrics.Registry, engine, routes)
 	if err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
@@ -140,7 +145,7 @@ func runSpeaker(ctx context.Context, args []string) error {
 		JoinWait: joinWait,
 	}, speaker.Parts{
 		Log: log, Cache: store, Client: client, Events: events,
-		Engine: engine, Members: membership, Links: watcher, Gate: gate,
+		Engine: engine, BGP: routes, BFD: bridge, Members: membership, Links: watcher, Gate: gate,
 	}, metrics)
 	peers := &speaker.Peers{Log: log, Cache: store, Members: membership, Secret: f.secretName,
 		Matches: func(l map[string]string) bool { return selector.Matches(labels.Set(l)) }}
@@ -156,8 +161,8 @@ func runSpeaker(ctx context.Context, args []string) error {
 	if gate != nil {
 		runs = append(runs, gate.Run)
 	}
-	return runUntilHandedOver(ctx, log, membership, engine,
-		[]func(context.Context) error{watcher.Run, engine.Run, membership.Run}, runs)
+	return handover{log: log, members: membership, layer2: engine, bfd: paths}.run(ctx,
+		[]func(context.Context) error{watcher.Run, engine.Run, paths.Run, routes.Run, membership.Run}, runs)
 }
 
 // membership makes the membership that the flags ask for.

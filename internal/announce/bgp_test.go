@@ -99,3 +99,41 @@ func TestPrefixesAreAggregated(t *testing.T) {
 		}
 	}
 }
+
+func TestAllVerdictsLeaveOutWhatDoesNotConcern(t *testing.T) {
+	protocols := func(w *lb.World, svc string) (out []string) {
+		for _, v := range Decide(w).AllVerdicts(key(svc), "n1") {
+			out = append(out, v.Protocol.String()+" "+v.Reason.String())
+		}
+		return out
+	}
+	owner := order("192.0.2.10", "n1", "n2", "n3")[0]
+	layer2 := "layer2 OtherNode"
+	if owner == "n1" {
+		layer2 = "layer2 Elected"
+	}
+	for _, row := range []struct {
+		name   string
+		svc    string
+		change func(w *lb.World)
+		want   []string
+	}{
+		{name: "layer 2 alone", svc: "web", want: []string{layer2}},
+		{name: "BGP alone", svc: "api", want: []string{"bgp Elected"}},
+		{name: "both", svc: "web", change: func(w *lb.World) { w.Config.BGP[0].Pools = []string{"lan", "wan"} }, want: []string{layer2, "bgp Elected"}},
+		{name: "neither", svc: "api", change: func(w *lb.World) { w.Config.BGP = nil }, want: []string{"layer2 NoAdvertisement"}},
+		{name: "one reason of the Service is told once", svc: "web", change: func(w *lb.World) {
+			w.Config.BGP[0].Pools = []string{"lan", "wan"}
+			w.Endpoints[key("web")] = lb.Endpoints{}
+		}, want: []string{"layer2 NoEndpoints"}},
+		{name: "no address", svc: "web", change: func(w *lb.World) { w.Services[key("web")].Addresses = nil }, want: []string{"layer2 NoAddress"}},
+	} {
+		w := bgpWorld()
+		if row.change != nil {
+			row.change(w)
+		}
+		if diff := cmp.Diff(row.want, protocols(w, row.svc)); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", row.name, diff)
+		}
+	}
+}

@@ -119,3 +119,26 @@ func (d *Decider) verdict(v lb.Verdict) lb.Verdict {
 	v.Reason, v.Subject = c.reason, c.subject
 	return v
 }
+
+// AllVerdicts are those of both protocols about a Service on a node, by address and then by
+// protocol. A protocol that does not concern an address is left out, unless neither does.
+func (d *Decider) AllVerdicts(k lb.ServiceKey, node string) []lb.Verdict {
+	var out []lb.Verdict
+	for _, v := range d.Verdicts(k, node) {
+		if !v.Address.IsValid() {
+			return []lb.Verdict{v}
+		}
+		_, routed := d.Routes(k, v.Address, node)
+		switch {
+		case routed.Reason == 0:
+			out = append(out, v)
+		case v.Reason == lb.NoAdvertisement && routed.Reason != lb.NoAdvertisement:
+			out = append(out, routed)
+		case !routed.Reason.OfService() || v.Reason != routed.Reason:
+			out = append(out, v, routed)
+		default:
+			out = append(out, v)
+		}
+	}
+	return out
+}

@@ -26,6 +26,8 @@ type SpeakerReport struct {
 	Refused []config.Verdict `json:"refused,omitempty"`
 	// Addresses are those that this speaker announces.
 	Addresses []AnnouncedAddress `json:"addresses"`
+	// Sessions are the BGP sessions, by name of the peer.
+	Sessions []Session `json:"sessions,omitempty"`
 	// Verdicts are about the Service that was asked for.
 	Verdicts []lb.Verdict `json:"verdicts,omitempty"`
 }
@@ -35,4 +37,19 @@ type AnnouncedAddress struct {
 	Address  netip.Addr      `json:"address"`
 	Services []lb.ServiceKey `json:"services"`
 	Layer2   l2.AddressState `json:"layer2"`
+}
+
+// Session is one BGP session of a speaker.
+type Session struct {
+	// Peer is the name of the BGPPeer.
+	Peer  string    `json:"peer"`
+	State string    `json:"state"`
+	Since time.Time `json:"since"`
+	// LastError says in words why the session is not up, or why it ended last.
+	LastError string `json:"lastError,omitempty"`
+	Remote    string `json:"remote,omitempty"`
+	BFD       string `json:"bfd,omitempty"`
+	// Prefixes are those on the wire, Pending those still to be sent or withdrawn.
+	Prefixes int `json:"prefixes"`
+	Pending  int `json:"pending"`
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lintel-lb/lintel/internal/kube/endpoint"
@@ -66,8 +67,27 @@ func (s *Speaker) inspect(service *lb.ServiceKey) endpoint.SpeakerReport {
 		r.Addresses = append(r.Addresses, endpoint.AnnouncedAddress{
 			Address: a, Services: slices.Clone(s.holders[a]), Layer2: engine.Addresses[a]})
 	}
+	r.Sessions = s.sessions()
 	if service != nil {
-		r.Verdicts = s.decider.Verdicts(*service, s.config.Node)
+		r.Verdicts = s.verdictsOf(*service)
 	}
 	return r
+}
+
+// verdictsOf are the verdicts of both protocols about a Service on this node.
+func (s *Speaker) verdictsOf(k lb.ServiceKey) []lb.Verdict {
+	return s.decider.AllVerdicts(k, s.config.Node)
+}
+
+// sessions tells how each BGP session fares.
+func (s *Speaker) sessions() []endpoint.Session {
+	var out []endpoint.Session
+	for name, st := range s.BGP.Snapshot() {
+		out = append(out, endpoint.Session{
+			Peer: name, State: st.State.String(), Since: st.Since, LastError: st.LastError,
+			Remote: st.Remote.String(), BFD: st.BFD.String(), Prefixes: len(st.Routes), Pending: st.Pending,
+		})
+	}
+	slices.SortFunc(out, func(a, b endpoint.Session) int { return strings.Compare(a.Peer, b.Peer) })
+	return out
 }

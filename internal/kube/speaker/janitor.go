@@ -54,7 +54,7 @@ func (s *Speaker) writeState(ctx context.Context, state configstate.Component) e
 	return state.Write(ctx, s.Client, owners, *verdicts)
 }
 
-// removeStale removes the ServiceL2Status objects of nodes that are no live members.
+// removeStale removes the status objects of nodes that are no live members.
 func (s *Speaker) removeStale(ctx context.Context) error {
 	snap := s.Members.Snapshot()
 	if !snap.Enabled || !snap.Health.Joined || firstAlive(snap) != s.config.Node {
@@ -62,19 +62,31 @@ func (s *Speaker) removeStale(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	var list v1beta1.ServiceL2StatusList
-	if err := s.Client.List(ctx, &list, client.InNamespace(s.config.Namespace)); err != nil {
-		return fmt.Errorf("list ServiceL2Status: %w", err)
+	var (
+		layer2  v1beta1.ServiceL2StatusList
+		bgp     v1beta1.ServiceBGPStatusList
+		objects []client.Object
+	)
+	for _, list := range []client.ObjectList{&layer2, &bgp} {
+		if err := s.Client.List(ctx, list, client.InNamespace(s.config.Namespace)); err != nil {
+			return fmt.Errorf("list %T: %w", list, err)
+		}
 	}
-	for i := range list.Items {
-		o := &list.Items[i]
-		if _, alive := snap.Alive[o.Labels[labelNode]]; alive {
+	for i := range layer2.Items {
+		objects = append(objects, &layer2.Items[i])
+	}
+	for i := range bgp.Items {
+		objects = append(objects, &bgp.Items[i])
+	}
+	for _, o := range objects {
+		node := o.GetLabels()[labelNode]
+		if _, alive := snap.Alive[node]; alive {
 			continue
 		}
 		if err := client.IgnoreNotFound(s.Client.Delete(ctx, o)); err != nil {
-			return fmt.Errorf("delete ServiceL2Status %s: %w", o.Name, err)
+			return fmt.Errorf("delete the status %s: %w", o.GetName(), err)
 		}
-		s.Log.Info("removed the status of a node that is gone", "object", o.Name, "node", o.Labels[labelNode])
+		s.Log.Info("removed the status of a node that is gone", "object", o.GetName(), "node", node)
 	}
 	return nil
 }

@@ -24,9 +24,9 @@ const (
 	labelServiceNamespace = "metallb.io/service-namespace"
 )
 
-// l2StatusWriter writes the ServiceL2Status objects of one node. Each speaker writes only
+// statusWriter writes the status objects of one node. Each speaker writes only
 // objects of its own node, so that no two ever write the same one.
-type l2StatusWriter struct {
+type statusWriter struct {
 	client    client.Client
 	node      string
 	namespace string
@@ -41,7 +41,7 @@ func statusName(k lb.ServiceKey, node string) string {
 }
 
 // write makes the object of a Service agree with the report: absent where there is nothing to report.
-func (w *l2StatusWriter) write(ctx context.Context, k lb.ServiceKey, r report) error {
+func (w *statusWriter) write(ctx context.Context, k lb.ServiceKey, r report) error {
 	obj := &v1beta1.ServiceL2Status{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: statusName(k, w.node)}}
 	if len(r.addresses) == 0 {
 		if err := client.IgnoreNotFound(w.client.Delete(ctx, obj)); err != nil {
@@ -78,7 +78,7 @@ func (w *l2StatusWriter) write(ctx context.Context, k lb.ServiceKey, r report) e
 }
 
 // owners makes an object go with the speaker's pod.
-func (w *l2StatusWriter) owners(ctx context.Context) ([]metav1.OwnerReference, error) {
+func (w *statusWriter) owners(ctx context.Context) ([]metav1.OwnerReference, error) {
 	if w.pod == "" {
 		return nil, nil
 	}

@@ -18,8 +18,13 @@ import (
 	"github.com/lintel-lb/lintel/internal/lb"
 )
 
+// bgpStatusDelay is how long changes of sessions are gathered before status and metrics follow.
+const bgpStatusDelay = 200 * time.Millisecond
+
 // loop is the goroutine that owns the World of this speaker.
-func (s *Speaker) loop(ctx context.Context, linksChanged <-chan struct{}) {
+func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged <-chan struct{}) {
+	// What is on the wire is looked at a moment after a change, once for many.
+	var lookAtBGP <-chan time.Time
 	s.inbox.Post(func(b *batch) { b.config = true })
 	joinWait := time.NewTimer(s.config.JoinWait)
 	defer joinWait.Stop()
@@ -43,6 +48,15 @@ func (s *Speaker) loop(ctx context.Context, linksChanged <-chan struct{}) {
 			s.applyMembers(true)
 		case <-s.Engine.Changed():
 			s.applyConflicts()
+			continue
+		case <-bgpChanged:
+			if lookAtBGP == nil {
+				lookAtBGP = time.After(bgpStatusDelay)
+			}
+			continue
+		case <-lookAtBGP:
+			lookAtBGP = nil
+			s.announcedBGP()
 			continue
 		case ask := <-s.questions:
 			ask(s)
@@ -124,6 +138,12 @@ func (s *Speaker) assigned() map[netip.Addr]string {
 func (s *Speaker) flush(ctx context.Context) {
 	affected := map[lb.ServiceKey]bool{}
 	moved := false
+	if s.decider.Touched(s.config.Node) {
+		s.bgp.stale = true
+		for a, holders := range s.holders {
+			s.route(a, holders, s.decider.Holders(a))
+		}
+	}
 	for changed := s.decider.Flush(); len(changed) > 0; changed = s.decider.Flush() {
 		for _, a := range changed {
 			moved = s.decided(ctx, a, affected) || moved
@@ -132,6 +152,7 @@ func (s *Speaker) flush(ctx context.Context) {
 	if moved {
 		s.Engine.Set(desired(s.scopes))
 	}
+	s.flushBGP()
 	for k := range affected {
 		s.report(k)
 	}
@@ -144,6 +165,7 @@ func (s *Speaker) decided(ctx context.Context, a netip.Addr, affected map[lb.Ser
 	for _, k := range slices.Concat(before, now) {
 		affected[k] = true
 	}
+	s.route(a, before, now)
 	switch {
 	case len(now) == 0:
 		delete(s.holders, a)

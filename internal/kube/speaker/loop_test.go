@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unique"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,6 +28,7 @@ import (
 
 	"github.com/lintel-lb/lintel/api/v1beta1"
 	"github.com/lintel-lb/lintel/api/v1beta2"
+	"github.com/lintel-lb/lintel/internal/bgp"
 	"github.com/lintel-lb/lintel/internal/kube/translate"
 	"github.com/lintel-lb/lintel/internal/l2"
 	"github.com/lintel-lb/lintel/internal/lb"
@@ -117,7 +119,41 @@ type harness struct {
 	speaker *Speaker
 	engine  *fakeEngine
 	members *fakeMembers
+	bgp     *fakeBGP
 	events  *record.FakeRecorder
+}
+
+// fakeBGP remembers what it is told, and says that all of it is on the wire.
+type fakeBGP struct {
+	mu      sync.Mutex
+	set     bgp.Desired
+	changed chan struct{}
+}
+
+func (b *fakeBGP) Subscribe() <-chan struct{} { return b.changed }
+
+func (b *fakeBGP) Set(d bgp.Desired) {
+	b.mu.Lock()
+	b.set = d
+	b.mu.Unlock()
+	select {
+	case b.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (b *fakeBGP) Snapshot() map[string]bgp.Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := map[string]bgp.Status{}
+	for name, p := range b.set.Peers {
+		st := bgp.Status{State: bgp.StateEstablished, Routes: map[netip.Prefix]unique.Handle[bgp.Attributes]{}}
+		for prefix, a := range p.Routes {
+			st.Routes[prefix] = unique.Make(a)
+		}
+		out[name] = st
+	}
+	return out
 }
 
 func start(t *testing.T) *harness {
@@ -129,29 +165,36 @@ func start(t *testing.T) *harness {
 		}
 	}
 	meta := metav1.ObjectMeta{Namespace: "metallb-system", Name: "lan"}
+	wan := metav1.ObjectMeta{Namespace: "metallb-system", Name: "wan"}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1beta1.ServiceL2Status{}).WithObjects(
 		&v1beta1.IPAddressPool{ObjectMeta: meta, Spec: v1beta1.IPAddressPoolSpec{Addresses: []string{"192.0.2.0/24"}}},
-		&v1beta1.L2Advertisement{ObjectMeta: meta},
+		&v1beta1.L2Advertisement{ObjectMeta: meta, Spec: v1beta1.L2AdvertisementSpec{IPAddressPools: []string{"lan"}}},
+		&v1beta1.IPAddressPool{ObjectMeta: wan, Spec: v1beta1.IPAddressPoolSpec{Addresses: []string{"198.51.100.0/24"}}},
+		&v1beta1.BGPAdvertisement{ObjectMeta: wan, Spec: v1beta1.BGPAdvertisementSpec{IPAddressPools: []string{"wan"}, Communities: []string{"65000:1"}}},
+		&v1beta2.BGPPeer{ObjectMeta: wan, Spec: v1beta2.BGPPeerSpec{MyASN: 65007, ASN: 65000, Address: "192.0.2.254"}},
 	).Build()
 	h := &harness{t: t,
 		engine:  &fakeEngine{changed: make(chan struct{}, 1)},
 		members: &fakeMembers{changed: make(chan struct{}, 1), snap: members.Snapshot{Enabled: true, Self: "n1"}},
+		bgp:     &fakeBGP{changed: make(chan struct{}, 1)},
 		events:  record.NewFakeRecorder(100),
 	}
-	metrics, err := NewMetrics(prometheus.NewRegistry(), h.engine)
+	metrics, err := NewMetrics(prometheus.NewRegistry(), h.engine, h.bgp)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.speaker = New(Config{Node: "n1", Namespace: "metallb-system", Classes: translate.ParseClasses(""), JoinWait: time.Minute,
 		Usable: func(*links.Link) bool { return true }},
 		Parts{Log: slog.New(slog.DiscardHandler), Cache: readingCache{&informertest.FakeInformers{Scheme: scheme}, c}, Client: c,
-			Events: h.events, Engine: h.engine, Members: h.members, Links: fixedLinks{}}, metrics)
+			Events: h.events, Engine: h.engine, BGP: h.bgp, Members: h.members, Links: fixedLinks{}}, metrics)
 	for _, n := range []string{"n1", "n2"} {
-		h.post(func(b *batch) { b.nodes[n] = &lb.Node{Name: n} })
+		h.post(func(b *batch) {
+			b.nodes[n] = &lb.Node{Name: n, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}
+		})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); h.speaker.loop(ctx, nil) }()
+	go func() { defer close(done); h.speaker.loop(ctx, nil, h.bgp.changed) }()
 	t.Cleanup(func() { cancel(); <-done; h.speaker.probes.wg.Wait() })
 	return h
 }
@@ -347,4 +390,45 @@ func TestAnUnchangedWorldLeavesTheEngineAlone(t *testing.T) {
 	if assigned != 1 {
 		t.Errorf("nodeAssigned was sent %d times, want once", assigned)
 	}
+}
+
+func TestRoutesFollowServices(t *testing.T) {
+	h := start(t)
+	h.members.become("n1", "n2")
+	h.service("api", "198.51.100.7")
+	routes := func() map[netip.Prefix]bgp.Attributes {
+		h.bgp.mu.Lock()
+		defer h.bgp.mu.Unlock()
+		return h.bgp.set.Peers["wan"].Routes
+	}
+	h.until("the route", func() bool { return len(routes()) == 1 })
+	peer := h.bgp.set.Peers["wan"].Config
+	if err := peer.Validate(); err != nil {
+		t.Errorf("the session: %v", err)
+	}
+	if peer.LocalASN != 65007 || peer.RouterID != netip.MustParseAddr("192.0.2.1") || peer.Families != bgp.IPv4 {
+		t.Errorf("the session: %+v", peer)
+	}
+	want := bgp.Attributes{Communities: bgp.NewCommunities([]uint32{65000<<16 | 1}, nil, nil)}
+	if got := routes()[netip.MustParsePrefix("198.51.100.7/32")]; got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	h.until("the event", func() bool {
+		for len(h.events.Events) > 0 {
+			if e := <-h.events.Events; strings.Contains(e, "nodeAssigned") && strings.Contains(e, `protocol "bgp"`) {
+				return true
+			}
+		}
+		return false
+	})
+	h.post(func(b *batch) {
+		b.nodes["n1"] = &lb.Node{Name: "n1", Labels: map[string]string{lb.LabelExclude: ""}, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}
+	})
+	h.until("the withdrawal on an excluded node", func() bool { return len(routes()) == 0 })
+	h.post(func(b *batch) {
+		b.nodes["n1"] = &lb.Node{Name: "n1", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}
+	})
+	h.until("the route again", func() bool { return len(routes()) == 1 })
+	h.post(func(b *batch) { b.services[lb.ServiceKey{Namespace: "default", Name: "api"}] = nil })
+	h.until("the withdrawal", func() bool { return len(routes()) == 0 })
 }

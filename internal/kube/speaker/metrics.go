@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/lintel-lb/lintel/internal/bgp"
 	"github.com/lintel-lb/lintel/internal/config"
 	"github.com/lintel-lb/lintel/internal/l2"
 	"github.com/lintel-lb/lintel/internal/lb"
@@ -18,8 +19,9 @@ type Metrics struct {
 	stale  prometheus.Gauge
 }
 
-// NewMetrics makes the series and registers them. engine gives the counters of layer 2.
-func NewMetrics(r prometheus.Registerer, engine interface{ Snapshot() l2.State }) (*Metrics, error) {
+// NewMetrics makes the series and registers them. engine gives the counters of layer 2, and
+// sessions those of BGP.
+func NewMetrics(r prometheus.Registerer, engine interface{ Snapshot() l2.State }, sessions interface{ Snapshot() map[string]bgp.Status }) (*Metrics, error) {
 	m := &Metrics{
 		gauge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "metallb_speaker_announced",
@@ -34,7 +36,7 @@ func NewMetrics(r prometheus.Registerer, engine interface{ Snapshot() l2.State }
 			Help: "1 while an object of the configuration is refused.",
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.gauge, m.loaded, m.stale, &l2Collector{engine: engine}} {
+	for _, c := range []prometheus.Collector{m.gauge, m.loaded, m.stale, &l2Collector{engine: engine}, &bgpCollector{sessions: sessions}} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -50,6 +52,14 @@ func (m *Metrics) announced(node string, k lb.ServiceKey, before, now []netip.Ad
 	}
 	for _, a := range now {
 		m.gauge.WithLabelValues(k.String(), lb.Layer2.String(), node, a.String()).Set(1)
+	}
+}
+
+// announcedBGP replaces the addresses of a Service that are announced by BGP.
+func (m *Metrics) announcedBGP(node string, k lb.ServiceKey, now []netip.Addr) {
+	m.gauge.DeletePartialMatch(prometheus.Labels{"service": k.String(), "protocol": lb.BGP.String()})
+	for _, a := range now {
+		m.gauge.WithLabelValues(k.String(), lb.BGP.String(), node, a.String()).Set(1)
 	}
 }
 

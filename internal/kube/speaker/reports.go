@@ -22,27 +22,36 @@ type report struct {
 }
 
 // reports keeps what this node does for each Service, and writes it to ServiceL2Status
-// objects when the API server has time: best effort, rate limited, retried, and never in
+// and ServiceBGPStatus objects when the API server has time: best effort, rate limited, retried, and never in
 // the way of an announcement.
 type reports struct {
 	log    *slog.Logger
-	writer *l2StatusWriter
-	queue  workqueue.TypedRateLimitingInterface[lb.ServiceKey]
+	writer *statusWriter
+	queue  workqueue.TypedRateLimitingInterface[reportKey]
 
 	mu      sync.Mutex
 	current map[lb.ServiceKey]report
+	// peers are those that each Service is announced to by BGP.
+	peers map[lb.ServiceKey][]string
+}
+
+// reportKey names one status object of this node.
+type reportKey struct {
+	service  lb.ServiceKey
+	protocol lb.Protocol
 }
 
 // writeTimeout bounds one write of a status, in all its requests.
 const writeTimeout = 10 * time.Second
 
-func newReports(log *slog.Logger, w *l2StatusWriter) *reports {
+func newReports(log *slog.Logger, w *statusWriter) *reports {
 	return &reports{
 		log:    log,
 		writer: w,
 		queue: workqueue.NewTypedRateLimitingQueue(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[lb.ServiceKey](100*time.Millisecond, 30*time.Second)),
+			workqueue.NewTypedItemExponentialFailureRateLimiter[reportKey](100*time.Millisecond, 30*time.Second)),
 		current: map[lb.ServiceKey]report{},
+		peers:   map[lb.ServiceKey][]string{},
 	}
 }
 
@@ -58,18 +67,32 @@ func (r *reports) set(k lb.ServiceKey, now report) (before report) {
 	}
 	r.mu.Unlock()
 	if len(now.addresses) > 0 || len(before.addresses) > 0 {
-		r.queue.Add(k)
+		r.queue.Add(reportKey{k, lb.Layer2})
 	}
 	return before
 }
 
-// touch has the status of a Service compared with its report again, after somebody else changed it.
-func (r *reports) touch(k lb.ServiceKey) { r.queue.AddRateLimited(k) }
-
-func (r *reports) get(k lb.ServiceKey) report {
+// setPeers replaces the peers that a Service is announced to.
+func (r *reports) setPeers(k lb.ServiceKey, peers []string) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.current[k]
+	if len(peers) == 0 {
+		delete(r.peers, k)
+	} else {
+		r.peers[k] = peers
+	}
+	r.mu.Unlock()
+	r.queue.Add(reportKey{k, lb.BGP})
+}
+
+// write brings one status object in line.
+func (r *reports) write(ctx context.Context, k reportKey) error {
+	r.mu.Lock()
+	layer2, peers := r.current[k.service], r.peers[k.service]
+	r.mu.Unlock()
+	if k.protocol == lb.BGP {
+		return r.writer.writeBGP(ctx, k.service, peers)
+	}
+	return r.writer.write(ctx, k.service, layer2)
 }
 
 // statusWriters is how many statuses are written at a time.
@@ -97,13 +120,13 @@ func (r *reports) next(ctx context.Context) bool {
 	defer r.queue.Done(k)
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	err := r.writer.write(ctx, k, r.get(k))
+	err := r.write(ctx, k)
 	if err == nil {
 		r.queue.Forget(k)
 		return true
 	}
 	if !errors.Is(err, context.Canceled) {
-		r.log.Warn("cannot write the status of a Service; announcing goes on", "service", k, "error", err)
+		r.log.Warn("cannot write the status of a Service; announcing goes on", "service", k.service, "protocol", k.protocol, "error", err)
 	}
 	r.queue.AddRateLimited(k)
 	return true

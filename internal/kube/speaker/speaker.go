@@ -71,6 +71,9 @@ type Parts struct {
 	Engine  Engine
 	Members members.Membership
 	Links   LinkSource
+	// BGP announces routes, and BFD, if not nil, watches the paths to its peers.
+	BGP BGPEngine
+	BFD *BFDBridge
 	// Gate tells whether this node would forward traffic; nil means that it is not asked.
 	Gate *Gate
 }
@@ -95,6 +98,7 @@ type Speaker struct {
 	scopes  map[netip.Addr]announce.Scope
 	holders map[netip.Addr][]lb.ServiceKey
 	told    []byte
+	bgp     bgpState
 	probes  *probes
 	// clusterMACs are the addresses of the links of all nodes. The map is replaced, not changed.
 	clusterMACs map[links.MAC]bool
@@ -120,12 +124,13 @@ func New(c Config, p Parts, m *Metrics) *Speaker {
 		inbox:         inbox.New(newBatch),
 		questions:     make(chan func(*Speaker)),
 		parsedChanged: make(chan struct{}, 1),
-		reports:       newReports(p.Log, &l2StatusWriter{client: p.Client, node: c.Node, namespace: c.Namespace, pod: c.Pod}),
+		reports:       newReports(p.Log, &statusWriter{client: p.Client, node: c.Node, namespace: c.Namespace, pod: c.Pod}),
 		metrics:       m,
 		decider:       announce.Decide(w),
 		slices:        map[lb.ServiceKey]map[string]translate.SliceSum{},
 		scopes:        map[netip.Addr]announce.Scope{},
 		holders:       map[netip.Addr][]lb.ServiceKey{},
+		bgp:           newBGPState(),
 		conflicts:     map[netip.Addr]links.MAC{},
 		failures:      map[netip.Addr]string{},
 	}
@@ -143,7 +148,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("speaker: %w", err)
 	}
-	linksChanged := s.Links.Subscribe()
+	linksChanged, bgpChanged := s.Links.Subscribe(), s.BGP.Subscribe()
 	if err := watch.WaitFor(ctx, synced...); err != nil {
 		return fmt.Errorf("speaker: %w", err)
 	}
@@ -152,7 +157,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	var writers sync.WaitGroup
 	writers.Go(func() { s.reports.run(ctx) })
 	writers.Go(func() { s.upkeep(ctx) })
-	s.loop(ctx, linksChanged)
+	s.loop(ctx, linksChanged, bgpChanged)
 	s.probes.wg.Wait()
 	writers.Wait()
 	return nil

@@ -1,0 +1,174 @@
+package speaker
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lintel-lb/lintel/internal/announce"
+	"github.com/lintel-lb/lintel/internal/bgp"
+	"github.com/lintel-lb/lintel/internal/lb"
+)
+
+// BGPEngine announces routes. It is implemented by *bgp.Engine.
+type BGPEngine interface {
+	// Set takes the whole desired set. It must not block.
+	Set(bgp.Desired)
+	Snapshot() map[string]bgp.Status
+	Subscribe() <-chan struct{}
+}
+
+// holding is one address of one Service.
+type holding struct {
+	service lb.ServiceKey
+	address netip.Addr
+}
+
+// bgpState is what the loop keeps about BGP.
+type bgpState struct {
+	// routes are what each holding wants announced.
+	routes map[holding][]announce.Route
+	// announced are the peers that each Service was last seen to be announced to.
+	announced map[lb.ServiceKey][]string
+	// stale is set when routes, peers or the node changed since the engine was set last.
+	stale bool
+}
+
+func newBGPState() bgpState {
+	return bgpState{routes: map[holding][]announce.Route{}, announced: map[lb.ServiceKey][]string{}}
+}
+
+// route brings the routes of an address up to date. It adds the Services that it concerns.
+func (s *Speaker) route(a netip.Addr, before, now []lb.ServiceKey) {
+	for _, k := range before {
+		if !slices.Contains(now, k) {
+			s.setRoutes(holding{k, a}, nil)
+		}
+	}
+	for _, k := range now {
+		routes, _ := s.decider.Routes(k, a, s.config.Node)
+		s.setRoutes(holding{k, a}, routes)
+	}
+}
+
+func (s *Speaker) setRoutes(h holding, routes []announce.Route) {
+	if len(routes) == 0 && len(s.bgp.routes[h]) == 0 {
+		return
+	}
+	s.bgp.stale = true
+	if len(routes) == 0 {
+		delete(s.bgp.routes, h)
+	} else {
+		s.bgp.routes[h] = routes
+	}
+}
+
+// flushBGP hands the whole desired set to the engines, if anything changed.
+func (s *Speaker) flushBGP() {
+	if !s.bgp.stale {
+		return
+	}
+	s.bgp.stale = false
+	world := s.decider.World()
+	node := world.Nodes[s.config.Node]
+	if world.Config == nil || node == nil {
+		return
+	}
+	own := ownNode{node: node, links: world.Links[node.Name]}
+	desired := bgp.Desired{Peers: map[string]bgp.Peer{}, Complete: true}
+	paths := map[string]bfdPath{}
+	for _, p := range world.Config.Peers {
+		if !p.Nodes.MatchesOrEmpty(node.Labels) {
+			continue
+		}
+		desired.Peers[p.Name] = bgp.Peer{Config: own.session(p), Routes: map[netip.Prefix]bgp.Attributes{}}
+		if path, ok := own.bfd(p, world.Config.BFD); ok {
+			paths[p.Name] = path
+		}
+	}
+	merged := mergeRoutes(s.bgp.routes)
+	for name, peer := range desired.Peers {
+		for prefix, r := range merged[name] {
+			peer.Routes[prefix] = own.attributes(peer.Config, prefix, r)
+		}
+	}
+	if s.BFD != nil {
+		s.BFD.set(paths)
+	}
+	s.BGP.Set(desired)
+}
+
+// merged is what several Services want of one prefix together.
+type merged struct {
+	localPref   *uint32
+	communities []lb.Community
+}
+
+// mergeRoutes puts together what all holdings want, by peer and prefix: the union of the
+// communities, and the highest local preference.
+func mergeRoutes(routes map[holding][]announce.Route) map[string]map[netip.Prefix]merged {
+	out := map[string]map[netip.Prefix]merged{}
+	for _, list := range routes {
+		for _, r := range list {
+			for _, peer := range r.Peers {
+				if out[peer] == nil {
+					out[peer] = map[netip.Prefix]merged{}
+				}
+				m := out[peer][r.Prefix]
+				if r.LocalPref != nil && (m.localPref == nil || *r.LocalPref > *m.localPref) {
+					m.localPref = r.LocalPref
+				}
+				m.communities = append(slices.Clip(m.communities), r.Communities...)
+				out[peer][r.Prefix] = m
+			}
+		}
+	}
+	return out
+}
+
+// announcedBGP brings status, metrics and events in line with what is on the wire.
+func (s *Speaker) announcedBGP() {
+	now := map[lb.ServiceKey][]string{}
+	sessions := s.BGP.Snapshot()
+	for h, routes := range s.bgp.routes {
+		for _, r := range routes {
+			for _, peer := range r.Peers {
+				if st := sessions[peer]; st.State == bgp.StateEstablished {
+					if _, sent := st.Routes[r.Prefix]; sent && !slices.Contains(now[h.service], peer) {
+						now[h.service] = append(now[h.service], peer)
+					}
+				}
+			}
+		}
+	}
+	for k, peers := range now {
+		slices.Sort(peers)
+		before := s.bgp.announced[k]
+		if slices.Equal(peers, before) {
+			continue
+		}
+		s.bgp.announced[k] = peers
+		s.reports.setPeers(k, peers)
+		s.metrics.announcedBGP(s.config.Node, k, s.addressesOf(k))
+		if len(before) == 0 {
+			s.Events.Eventf(serviceRef(k, s.decider.World().Services[k]), corev1.EventTypeNormal, "nodeAssigned",
+				"announcing from node %q with protocol %q", s.config.Node, lb.BGP)
+		}
+	}
+	for k := range maps.Clone(s.bgp.announced) {
+		if _, still := now[k]; !still {
+			delete(s.bgp.announced, k)
+			s.reports.setPeers(k, nil)
+			s.metrics.announcedBGP(s.config.Node, k, nil)
+		}
+	}
+}
+
+func (s *Speaker) addressesOf(k lb.ServiceKey) []netip.Addr {
+	if svc := s.decider.World().Services[k]; svc != nil {
+		return svc.Addresses
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package speaker
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lintel-lb/lintel/internal/bgp"
+)
+
+// bgpCollector reads the state of the sessions when it is asked for.
+type bgpCollector struct {
+	sessions interface{ Snapshot() map[string]bgp.Status }
+}
+
+// bgpSeries is one series for each session.
+type bgpSeries struct {
+	name, help string
+	kind       prometheus.ValueType
+	value      func(bgp.Status) float64
+}
+
+func bgpSeriesList() []bgpSeries {
+	up := func(s bgp.Status) float64 {
+		if s.State == bgp.StateEstablished {
+			return 1
+		}
+		return 0
+	}
+	counter := func(name, help string, value func(bgp.Status) uint64) bgpSeries {
+		return bgpSeries{name, help, prometheus.CounterValue, func(s bgp.Status) float64 { return float64(value(s)) }}
+	}
+	return []bgpSeries{
+		{"session_up", "1 while the session is Established.", prometheus.GaugeValue, up},
+		{"announced_prefixes_total", "Prefixes that the peer was sent.", prometheus.GaugeValue, func(s bgp.Status) float64 { return float64(len(s.Routes)) }},
+		{"pending_prefixes_total", "Prefixes that are still to be announced or withdrawn.", prometheus.GaugeValue, func(s bgp.Status) float64 { return float64(s.Pending) }},
+		counter("updates_total", "UPDATE messages sent.", func(s bgp.Status) uint64 { return s.Sent.Updates }),
+		counter("updates_total_received", "UPDATE messages received.", func(s bgp.Status) uint64 { return s.Received.Updates }),
+		counter("opens_sent", "OPEN messages sent.", func(s bgp.Status) uint64 { return s.Sent.Opens }),
+		counter("opens_received", "OPEN messages received.", func(s bgp.Status) uint64 { return s.Received.Opens }),
+		counter("notifications_sent", "NOTIFICATION messages sent.", func(s bgp.Status) uint64 { return s.Sent.Notifications }),
+		counter("keepalives_sent", "KEEPALIVE messages sent.", func(s bgp.Status) uint64 { return s.Sent.Keepalives }),
+		counter("keepalives_received", "KEEPALIVE messages received.", func(s bgp.Status) uint64 { return s.Received.Keepalives }),
+		counter("route_refresh_sent", "ROUTE-REFRESH messages sent.", func(s bgp.Status) uint64 { return s.Sent.RouteRefreshes }),
+		counter("total_sent", "Messages sent.", func(s bgp.Status) uint64 { return s.Sent.Total() }),
+		counter("total_received", "Messages received.", func(s bgp.Status) uint64 { return s.Received.Total() }),
+	}
+}
+
+func (b bgpSeries) desc() *prometheus.Desc {
+	return prometheus.NewDesc("metallb_bgp_"+b.name, b.help, []string{"peer"}, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (c *bgpCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, s := range bgpSeriesList() {
+		ch <- s.desc()
+	}
+}
+
+// Collect implements prometheus.Collector. The label peer is the name of the BGPPeer.
+func (c *bgpCollector) Collect(ch chan<- prometheus.Metric) {
+	sessions := c.sessions.Snapshot()
+	for _, s := range bgpSeriesList() {
+		for peer, st := range sessions {
+			ch <- prometheus.MustNewConstMetric(s.desc(), s.kind, s.value(st), peer)
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package speaker
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/lintel-lb/lintel/internal/bfd"
+	"github.com/lintel-lb/lintel/internal/bgp"
+	"github.com/lintel-lb/lintel/internal/lb"
+)
+
+// Restart times offered with graceful restart (RFC 4724). Where the user says nothing it is
+// short, so that routes of a node that died do not linger; where the user asks for it, it is
+// what FRR uses.
+const (
+	restartTimeUnset = 30 * time.Second
+	restartTimeAsked = 120 * time.Second
+)
+
+// ownNode is this node, as far as sessions depend on it.
+type ownNode struct {
+	node  *lb.Node
+	links []lb.Link
+}
+
+// session turns a peer into the parameters of a session.
+func (o ownNode) session(p *lb.Peer) bgp.SessionConfig {
+	c := bgp.SessionConfig{
+		PeerAddress: p.Address, Interface: p.Interface, Port: p.Port,
+		LocalASN: p.MyASN, PeerASN: peerAS(p), RouterID: p.RouterID,
+		Source: p.Source, Device: p.VRF, Password: bgp.Password(p.Password),
+		Hold: bgp.DefaultHoldTime, Families: families(p), ExtendedNextHop: p.Interface != "",
+	}
+	if p.LocalASN != 0 {
+		c.LocalASN = p.LocalASN
+	}
+	if !c.RouterID.IsValid() {
+		c.RouterID = o.routerID()
+	}
+	if p.Hold != nil {
+		c.Hold = p.Hold.Truncate(time.Second)
+	}
+	if p.Keepalive != nil {
+		c.Keepalive = *p.Keepalive
+	}
+	if p.Connect != nil {
+		c.Connect = *p.Connect
+	}
+	switch {
+	case p.GracefulRestart == nil:
+		c.GracefulRestart = bgp.GracefulRestart{Enabled: true, RestartTime: restartTimeUnset}
+	case *p.GracefulRestart:
+		c.GracefulRestart = bgp.GracefulRestart{Enabled: true, RestartTime: restartTimeAsked}
+	}
+	if p.BFDProfile != "" && p.Address.IsValid() {
+		c.BFD = bgp.BFDOn
+	}
+	return c
+}
+
+func peerAS(p *lb.Peer) bgp.PeerAS {
+	switch p.Dynamic {
+	case lb.InternalASN:
+		return bgp.InternalAS()
+	case lb.ExternalASN:
+		return bgp.ExternalAS()
+	}
+	return bgp.ExactAS(p.ASN)
+}
+
+// families are that of the session's own transport, or both where the user or an unnumbered
+// link asks for it.
+func families(p *lb.Peer) bgp.Families {
+	switch {
+	case p.DualStack || p.Interface != "":
+		return bgp.IPv4 | bgp.IPv6
+	case p.Address.Is6():
+		return bgp.IPv6
+	}
+	return bgp.IPv4
+}
+
+// routerID is the node's first IPv4 address, or else a number that its name gives.
+func (o ownNode) routerID() netip.Addr {
+	if a := o.address(lb.IPv4); a.IsValid() {
+		return a
+	}
+	var b [4]byte
+	binary.LittleEndian.PutUint32(b[:], crc32.ChecksumIEEE([]byte(o.node.Name)))
+	return netip.AddrFrom4(b)
+}
+
+// address is the node's first address of a family; invalid if there is none.
+func (o ownNode) address(f lb.Family) netip.Addr {
+	for _, a := range o.node.Addresses {
+		if lb.FamilyOf(a) == f {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+// attributes are the path attributes of a prefix towards one peer. Where the session runs over
+// the other family, the next hop is the node's own address of the prefix's family.
+func (o ownNode) attributes(c bgp.SessionConfig, prefix netip.Prefix, m merged) bgp.Attributes {
+	a := bgp.Attributes{}
+	if m.localPref != nil {
+		a.LocalPref = bgp.Some(*m.localPref)
+	}
+	var standard []uint32
+	var large [][3]uint32
+	for _, com := range m.communities {
+		if com.Large {
+			large = append(large, [3]uint32{com.A, com.B, com.C})
+		} else {
+			standard = append(standard, com.A<<16|com.B)
+		}
+	}
+	a.Communities = bgp.NewCommunities(standard, large, nil)
+	if c.PeerAddress.IsValid() && c.PeerAddress.Is4() != prefix.Addr().Is4() {
+		a.NextHop = o.address(lb.FamilyOf(prefix.Addr()))
+	}
+	return a
+}
+
+// bfdPath is a BFD session that belongs to a peer.
+type bfdPath struct {
+	key    bfd.Key
+	params bfd.Params
+}
+
+// bfd gives the BFD session of a peer; ok is false where it has none. The neighbour on an
+// unnumbered link is not known here.
+func (o ownNode) bfd(p *lb.Peer, profiles []*lb.BFDProfile) (path bfdPath, ok bool) {
+	if p.BFDProfile == "" || !p.Address.IsValid() {
+		return bfdPath{}, false
+	}
+	i := slices.IndexFunc(profiles, func(b *lb.BFDProfile) bool { return b.Name == p.BFDProfile })
+	if i < 0 {
+		return bfdPath{}, false
+	}
+	b := profiles[i]
+	onLink := slices.ContainsFunc(o.links, func(l lb.Link) bool { return l.OnSubnet(p.Address) })
+	return bfdPath{
+		key: bfd.Key{Peer: p.Address, Local: p.Source, VRF: p.VRF, MultiHop: p.MultiHop || p.MyASN == p.ASN && !onLink},
+		params: bfd.Params{
+			TransmitInterval: b.TransmitInterval, ReceiveInterval: b.ReceiveInterval, DetectMultiplier: b.DetectMultiplier,
+			EchoMode: b.EchoMode, EchoInterval: b.EchoInterval, Passive: b.PassiveMode, MinimumTTL: b.MinimumTTL,
+		},
+	}, true
+}
