@@ -52,20 +52,24 @@ func (c *cluster) explainNode(ctx context.Context, node string) (*nodeExplanatio
 		e.Links = a.report.Links
 	}
 	e.Facts = nodeFacts(world, node, a)
-	announces := map[netip.Addr]bool{}
+	type announced struct {
+		address  netip.Addr
+		protocol lb.Protocol
+	}
+	announces := map[announced]bool{}
 	if a.report != nil {
 		for _, x := range a.report.Addresses {
-			announces[x.Address] = true
+			announces[announced{x.Address, x.Protocol}] = true
 		}
 	}
 	for _, address := range p.decider.Addresses() {
 		for _, k := range p.decider.Holders(address) {
-			for _, v := range p.decider.Verdicts(k, node) {
+			for _, v := range p.decider.AllVerdicts(k, node) {
 				if v.Address != address {
 					continue
 				}
 				line := nodeLine{Verdict: v, Sentence: v.Sentence()}
-				line.Disagrees = a.report != nil && announces[address] != (v.Outcome == lb.Announce)
+				line.Disagrees = a.report != nil && announces[announced{address, v.Protocol}] != (v.Outcome == lb.Announce)
 				e.Lines = append(e.Lines, line)
 			}
 		}
@@ -117,14 +121,14 @@ func (e *nodeExplanation) print(out io.Writer) error {
 	w.printf("\n")
 	tab := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	t := &errWriter{w: tab, err: w.err}
-	t.printf("ADDRESS\tSERVICE\tANNOUNCES\tREASON\tMEANING\n")
+	t.printf("ADDRESS\tPROTOCOL\tSERVICE\tANNOUNCES\tREASON\tMEANING\n")
 	slices.SortStableFunc(e.Lines, func(a, b nodeLine) int { return int(a.Outcome) - int(b.Outcome) })
 	for _, l := range e.Lines {
 		meaning := l.Sentence
 		if l.Disagrees {
 			meaning += "; its speaker does the opposite at the moment"
 		}
-		t.printf("%s\t%s\t%s\t%s\t%s\n", l.Address, l.Service, word(l.Outcome), l.Reason, meaning)
+		t.printf("%s\t%s\t%s\t%s\t%s\t%s\n", l.Address, l.Protocol, l.Service, word(l.Outcome), l.Reason, meaning)
 	}
 	if t.err != nil {
 		return t.err

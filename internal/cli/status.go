@@ -49,8 +49,11 @@ type addressLine struct {
 	Address  netip.Addr      `json:"address"`
 	Pool     string          `json:"pool,omitempty"`
 	Services []lb.ServiceKey `json:"services"`
-	// Nodes are those whose speaker says that it announces the address. More than one is a fault.
-	Nodes    []string `json:"nodes"`
+	// Nodes are those whose speaker says that it answers for the address by ARP or NDP. More
+	// than one is a fault.
+	Nodes []string `json:"nodes"`
+	// Routed are those that announce it by BGP.
+	Routed   []string `json:"routed,omitempty"`
 	Conflict string   `json:"conflict,omitempty"`
 }
 
@@ -59,13 +62,17 @@ type speakerLine struct {
 	Pod       string `json:"pod"`
 	Addresses int    `json:"addresses"`
 	Members   int    `json:"members"`
-	Error     string `json:"error,omitempty"`
+	// Sessions counts BGP sessions, and Established those that are up.
+	Sessions    int    `json:"sessions"`
+	Established int    `json:"established"`
+	Error       string `json:"error,omitempty"`
 }
 
 func (p *picture) overview() overview {
 	o := overview{Problems: p.problems()}
 	world := p.decider.World()
 	nodesOf := map[netip.Addr][]string{}
+	routedBy := map[netip.Addr][]string{}
 	conflicts := map[netip.Addr]string{}
 	for _, node := range slices.Sorted(maps.Keys(p.answers)) {
 		a := p.answers[node]
@@ -73,8 +80,17 @@ func (p *picture) overview() overview {
 		if a.err != nil {
 			line.Error = a.err.Error()
 		} else {
-			line.Addresses, line.Members = len(a.report.Addresses), len(a.report.Members)
+			line.Addresses, line.Members, line.Sessions = len(a.report.Addresses), len(a.report.Members), len(a.report.Sessions)
+			for _, session := range a.report.Sessions {
+				if session.State == established {
+					line.Established++
+				}
+			}
 			for _, announced := range a.report.Addresses {
+				if announced.Protocol == lb.BGP {
+					routedBy[announced.Address] = append(routedBy[announced.Address], node)
+					continue
+				}
 				nodesOf[announced.Address] = append(nodesOf[announced.Address], node)
 				if c := announced.Layer2.Conflict; c != nil {
 					conflicts[announced.Address] = fmt.Sprintf("%s on %s claims it too", c.MAC, c.Link)
@@ -84,7 +100,7 @@ func (p *picture) overview() overview {
 		o.Speakers = append(o.Speakers, line)
 	}
 	for _, a := range p.decider.Addresses() {
-		line := addressLine{Address: a, Services: slices.Clone(p.decider.Holders(a)), Nodes: nodesOf[a], Conflict: conflicts[a]}
+		line := addressLine{Address: a, Services: slices.Clone(p.decider.Holders(a)), Nodes: nodesOf[a], Routed: routedBy[a], Conflict: conflicts[a]}
 		if pool := world.Config.PoolOf(a); pool != nil {
 			line.Pool = pool.Name
 		}
@@ -110,6 +126,8 @@ func (o overview) print(out io.Writer) error {
 		}
 		nodes, remark := strings.Join(a.Nodes, ", "), a.Conflict
 		switch {
+		case len(a.Nodes) == 0 && len(a.Routed) > 0:
+			nodes = strings.Join(a.Routed, ", ") + " (bgp)"
 		case len(a.Nodes) == 0:
 			nodes, remark = "-", "see: kubectl lintel why "+services[0]
 		case len(a.Nodes) > 1:
@@ -117,9 +135,9 @@ func (o overview) print(out io.Writer) error {
 		}
 		t.printf("%s\t%s\t%s\t%s\t%s\n", a.Address, a.Pool, strings.Join(services, ","), nodes, remark)
 	}
-	t.printf("\nNODE\tSPEAKER\tADDRESSES\tMEMBERS SEEN\tERROR\n")
+	t.printf("\nNODE\tSPEAKER\tADDRESSES\tMEMBERS SEEN\tBGP SESSIONS UP\tERROR\n")
 	for _, s := range o.Speakers {
-		t.printf("%s\t%s\t%d\t%d\t%s\n", s.Node, s.Pod, s.Addresses, s.Members, s.Error)
+		t.printf("%s\t%s\t%d\t%d\t%d of %d\t%s\n", s.Node, s.Pod, s.Addresses, s.Members, s.Established, s.Sessions, s.Error)
 	}
 	if t.err == nil {
 		t.err = tab.Flush()

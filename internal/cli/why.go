@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,29 +22,33 @@ import (
 type addr = netip.Addr
 
 func newWhy(o *options) *cobra.Command {
-	var node string
+	var node, peer string
 	cmd := &cobra.Command{
-		Use:   "why [NAMESPACE/]SERVICE | why --node NODE",
-		Short: "Say for each node whether it announces a Service, or for one node what it announces, and why",
+		Use:   "why [NAMESPACE/]SERVICE | why --node NODE | why --peer BGPPEER",
+		Short: "Say why a Service is or is not announced, what a node announces, or how the sessions of a peer fare",
 		Example: `  kubectl lintel why web
   kubectl lintel why shop/web -o json
-  kubectl lintel why --node worker-1`,
+  kubectl lintel why --node worker-1
+  kubectl lintel why --peer router-2001`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.checkOutput(); err != nil {
 				return err
 			}
-			if (len(args) == 1) == (node != "") {
-				return errors.New("name one Service, or one node with --node")
+			if named := len(args) + len(nonEmpty(node, peer)); named != 1 {
+				return errors.New("name one Service, or one node with --node, or one BGPPeer with --peer")
 			}
 			c, err := o.connect()
 			if err != nil {
 				return err
 			}
 			var e printer
-			if node != "" {
+			switch {
+			case node != "":
 				e, err = c.explainNode(cmd.Context(), node)
-			} else {
+			case peer != "":
+				e, err = c.explainPeer(cmd.Context(), peer)
+			default:
 				e, err = c.explain(cmd.Context(), serviceKey(c.namespace, args[0]))
 			}
 			if err != nil {
@@ -53,7 +58,13 @@ func newWhy(o *options) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&node, "node", "", "explain a node instead of a Service")
+	cmd.Flags().StringVar(&peer, "peer", "", "explain the sessions of a BGPPeer instead of a Service")
 	return cmd
+}
+
+// nonEmpty lists the texts that are not empty.
+func nonEmpty(texts ...string) []string {
+	return slices.DeleteFunc(texts, func(s string) bool { return s == "" })
 }
 
 // serviceKey reads [NAMESPACE/]SERVICE.
@@ -132,43 +143,53 @@ func (c *cluster) explain(ctx context.Context, k lb.ServiceKey) (*explanation, e
 	return e, nil
 }
 
-// nodeVerdicts gives, for each address and node, what the speaker says, or what it should do
-// where it cannot be asked.
+// nodeVerdicts gives, for each address, protocol and node, what the speaker says, or what it
+// should do where it cannot be asked.
 func (p *picture) nodeVerdicts(k lb.ServiceKey) []nodeVerdict {
 	var out []nodeVerdict
-	nodes := slices.Sorted(maps.Keys(p.decider.World().Nodes))
-	for i := range max(1, len(p.decider.World().Services[k].Addresses)) {
-		for _, node := range nodes {
-			computed := p.decider.Verdicts(k, node)[i]
-			v := nodeVerdict{Verdict: computed, Sentence: computed.Sentence()}
-			a, asked := p.answers[node]
-			switch {
-			case !asked:
-				v.Unknown = "no speaker runs there"
-			case a.err != nil:
-				v.Unknown = a.err.Error()
-			default:
-				said := slices.IndexFunc(a.report.Verdicts, func(s lb.Verdict) bool { return s.Address == computed.Address })
-				if said < 0 {
-					v.Unknown = "its speaker does not know this Service or address yet"
-					break
-				}
-				v.Verdict = a.report.Verdicts[said]
-				v.Sentence = v.Verdict.Sentence()
-			}
-			out = append(out, v)
+	for _, node := range slices.Sorted(maps.Keys(p.decider.World().Nodes)) {
+		for _, computed := range p.decider.AllVerdicts(k, node) {
+			out = append(out, p.nodeVerdict(node, computed))
 		}
 	}
+	slices.SortStableFunc(out, func(a, b nodeVerdict) int {
+		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.Protocol, b.Protocol))
+	})
 	return out
 }
 
+func (p *picture) nodeVerdict(node string, computed lb.Verdict) nodeVerdict {
+	v := nodeVerdict{Verdict: computed, Sentence: computed.Sentence()}
+	a, asked := p.answers[node]
+	switch {
+	case !asked:
+		v.Unknown = "no speaker runs there"
+	case a.err != nil:
+		v.Unknown = a.err.Error()
+	default:
+		said := slices.IndexFunc(a.report.Verdicts, func(s lb.Verdict) bool {
+			return s.Address == computed.Address && s.Protocol == computed.Protocol
+		})
+		if said < 0 {
+			v.Unknown = "its speaker does not know this Service or address yet"
+			break
+		}
+		v.Verdict = a.report.Verdicts[said]
+		v.Sentence = v.Verdict.Sentence()
+	}
+	return v
+}
+
 func commonReason(nodes []nodeVerdict) (lb.Reason, bool) {
+	if len(nodes) == 0 {
+		return 0, false
+	}
 	for _, n := range nodes {
 		if n.Reason != nodes[0].Reason {
 			return 0, false
 		}
 	}
-	return nodes[0].Reason, len(nodes) > 0
+	return nodes[0].Reason, true
 }
 
 // problems lists refused objects and what speakers say of their membership.
@@ -235,13 +256,13 @@ func (e *explanation) print(out io.Writer) error {
 		w.printf("\n")
 		tab := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		t := &errWriter{w: tab}
-		t.printf("ADDRESS\tNODE\tANNOUNCES\tREASON\tMEANING\n")
+		t.printf("ADDRESS\tPROTOCOL\tNODE\tANNOUNCES\tREASON\tMEANING\n")
 		for _, n := range e.Nodes {
 			state, meaning := word(n.Outcome), n.Sentence
 			if n.Unknown != "" {
 				state, meaning = "unknown", fmt.Sprintf("%s; it should: %s", n.Unknown, n.Sentence)
 			}
-			t.printf("%s\t%s\t%s\t%s\t%s\n", n.Address, n.Node, state, n.Reason, meaning)
+			t.printf("%s\t%s\t%s\t%s\t%s\t%s\n", n.Address, n.Protocol, n.Node, state, n.Reason, meaning)
 		}
 		if t.err == nil {
 			t.err = tab.Flush()

@@ -36,7 +36,11 @@ type SpeakerReport struct {
 type AnnouncedAddress struct {
 	Address  netip.Addr      `json:"address"`
 	Services []lb.ServiceKey `json:"services"`
-	Layer2   l2.AddressState `json:"layer2"`
+	Protocol lb.Protocol     `json:"protocol"`
+	// Layer2 is set with that protocol.
+	Layer2 *l2.AddressState `json:"layer2,omitempty"`
+	// Peers are, with BGP, the names of the peers that were sent the address.
+	Peers []string `json:"peers,omitempty"`
 }
 
 // Session is one BGP session of a speaker.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -64,9 +65,11 @@ func (s *Speaker) inspect(service *lb.ServiceKey) endpoint.SpeakerReport {
 	}
 	engine := s.Engine.Snapshot()
 	for _, a := range s.owned() {
+		st := engine.Addresses[a]
 		r.Addresses = append(r.Addresses, endpoint.AnnouncedAddress{
-			Address: a, Services: slices.Clone(s.holders[a]), Layer2: engine.Addresses[a]})
+			Address: a, Services: slices.Clone(s.holders[a]), Protocol: lb.Layer2, Layer2: &st})
 	}
+	r.Addresses = append(r.Addresses, s.routed()...)
 	r.Sessions = s.sessions()
 	if service != nil {
 		r.Verdicts = s.verdictsOf(*service)
@@ -77,6 +80,36 @@ func (s *Speaker) inspect(service *lb.ServiceKey) endpoint.SpeakerReport {
 // verdictsOf are the verdicts of both protocols about a Service on this node.
 func (s *Speaker) verdictsOf(k lb.ServiceKey) []lb.Verdict {
 	return s.decider.AllVerdicts(k, s.config.Node)
+}
+
+// routed are the addresses whose routes are on the wire, sorted.
+func (s *Speaker) routed() []endpoint.AnnouncedAddress {
+	sessions := s.BGP.Snapshot()
+	byAddress := map[netip.Addr]*endpoint.AnnouncedAddress{}
+	for h, routes := range s.bgp.routes {
+		for _, r := range routes {
+			for _, peer := range r.Peers {
+				if _, sent := sessions[peer].Routes[r.Prefix]; !sent {
+					continue
+				}
+				a := byAddress[h.address]
+				if a == nil {
+					a = &endpoint.AnnouncedAddress{Address: h.address, Services: slices.Clone(s.holders[h.address]), Protocol: lb.BGP}
+					byAddress[h.address] = a
+				}
+				if !slices.Contains(a.Peers, peer) {
+					a.Peers = append(a.Peers, peer)
+				}
+			}
+		}
+	}
+	out := make([]endpoint.AnnouncedAddress, 0, len(byAddress))
+	for _, a := range byAddress {
+		slices.Sort(a.Peers)
+		out = append(out, *a)
+	}
+	slices.SortFunc(out, func(a, b endpoint.AnnouncedAddress) int { return a.Address.Compare(b.Address) })
+	return out
 }
 
 // sessions tells how each BGP session fares.
