@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -269,6 +270,18 @@ func (f fixture) event(key client.ObjectKey, kind, reason, text string) corev1.E
 		return nil
 	})
 	return found
+}
+
+// key names a Service of the test's namespace.
+func (f fixture) key(name string) client.ObjectKey {
+	return client.ObjectKey{Namespace: f.Namespace, Name: name}
+}
+
+// routed is the address i places after the first of Routed4, of 256.
+func (f fixture) routed(i byte) netip.Addr {
+	a := f.Routed4.Addr().As4()
+	a[3] += i
+	return netip.AddrFrom4(a)
 }
 
 // each lists addresses as an IPAddressPool wants them.

@@ -3,13 +3,14 @@ package allocation
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/lintel-lb/lintel/lab/e2e/install"
 )
@@ -122,6 +123,38 @@ func TestPoolDeleted(t *testing.T) {
 	f.pending(web)
 	f.pool("b", []string{f.Routed4.String()}, nil)
 	f.holds(web, second, f.Routed4.Addr())
+}
+
+// noOtherPools fails the test where there are pools that are not its own.
+func (f fixture) noOtherPools(own ...string) {
+	f.t.Helper()
+	pools := &unstructured.UnstructuredList{}
+	pools.SetGroupVersionKind(newPool().GroupVersionKind())
+	if err := f.Client.List(f.t.Context(), pools); err != nil {
+		f.t.Fatal(err)
+	}
+	for _, p := range pools.Items {
+		if !slices.Contains(own, p.GetName()) {
+			f.t.Fatalf("there is the pool %s", p.GetName())
+		}
+	}
+}
+
+// Without any pool no Service has an address; the pool's return ends that.
+func TestLastPoolDeleted(t *testing.T) {
+	f := alone(t)
+	pool := f.pool("p", each(f.Pool4), nil)
+	f.noOtherPools(pool)
+	a, b := f.service("a"), f.service("b")
+	f.holds(a, pool, f.Pool4.At(0))
+	f.holds(b, pool, f.Pool4.At(1))
+	f.deletePool(pool)
+	f.pending(a)
+	f.pending(b)
+	f.event(b, "Warning", "AllocationFailed", "no IPAddressPool exists")
+	f.pool("p", each(f.Pool4), nil)
+	f.holds(a, pool, f.Pool4.At(0))
+	f.holds(b, pool, f.Pool4.At(1))
 }
 
 func TestPoolSelectors(t *testing.T) {

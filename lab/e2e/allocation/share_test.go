@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 func TestSharedAddress(t *testing.T) {
@@ -22,7 +21,7 @@ func TestSharedAddress(t *testing.T) {
 	policy := f.service("policy", sharing("k"), port(81, corev1.ProtocolTCP), local(app), requesting(shared.String()))
 	f.event(policy, "Warning", "AllocationFailed", "with another externalTrafficPolicy")
 	for _, name := range []string{"taken", "key", "policy"} {
-		f.pending(client.ObjectKey{Namespace: f.Namespace, Name: name})
+		f.pending(f.key(name))
 	}
 
 	// Local goes with Local of the same selector.
