@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // Options are what an Engine needs from outside.
@@ -52,11 +51,6 @@ type running struct {
 	*session
 	config   SessionConfig
 	stopping bool
-}
-
-type view struct {
-	sessions map[string]*session
-	others   map[string]Status // refused peers, and ranges
 }
 
 // New makes an Engine that does nothing until Run.
@@ -257,21 +251,6 @@ func (e *Engine) reconcile() {
 		e.changed()
 	}
 }
-
-// other makes the status of a peer without a session, the old one where nothing changed.
-func (v *view) other(name string, state State, reason string) Status {
-	st, ok := v.others[name]
-	if ok && st.State == state && st.LastError == reason {
-		return st
-	}
-	st = Status{State: state, Since: time.Now(), LastError: reason}
-	if reason != "" {
-		st.LastErrorAt = st.Since
-	}
-	return st
-}
-
-func sameOther(a, b Status) bool { return a.State == b.State && a.LastError == b.LastError }
 
 // admit checks a configuration, also against what this engine was given.
 func (e *Engine) admit(c *SessionConfig) error {

@@ -52,20 +52,13 @@ func endpoint(a net.Addr) netip.AddrPort {
 }
 
 // otherFamily picks an address that can be a next hop for routes of the family that local
-// is not of: not loopback, not link-local unless there is nothing else.
+// is not of. A link-local one cannot: the peer may not know on which link it is (RFC 2545).
 func otherFamily(local netip.Addr, addrs []netip.Addr) netip.Addr {
-	var linkLocal netip.Addr
 	for _, a := range addrs {
 		a = a.Unmap()
-		switch {
-		case a.Is4() == local.Is4() || a.IsLoopback() != local.IsLoopback() || !a.IsValid() || a.IsMulticast():
-		case a.IsLinkLocalUnicast():
-			if !linkLocal.IsValid() && a.Is6() {
-				linkLocal = a
-			}
-		default:
+		if a.Is4() != local.Is4() && a.IsLoopback() == local.IsLoopback() && !a.IsLinkLocalUnicast() && !a.IsMulticast() {
 			return a
 		}
 	}
-	return linkLocal
+	return netip.Addr{}
 }

@@ -69,11 +69,15 @@ func (SystemTransport) Accepted(c net.Conn, o SocketOptions) error {
 		return err
 	}
 	v6 := endpoint(c.RemoteAddr()).Addr().Is6()
-	if o.TTL == 0 {
-		o.TTL = 64 // undo what the listener needs for others
-	}
 	o.Device = ""
-	return control(raw, func(fd int) error { return setOptions(fd, v6, o) })
+	return control(raw, func(fd int) error {
+		if o.TTL == 0 { // undo what the listener needs for others
+			if err := setTTL(fd, v6, systemTTL); err != nil {
+				return err
+			}
+		}
+		return setOptions(fd, v6, o)
+	})
 }
 
 // Addresses implements Transport.
@@ -141,22 +145,36 @@ func setOptions(fd int, v6 bool, o SocketOptions) error {
 			return fmt.Errorf("bgp: bind to device %s: %w", o.Device, err)
 		}
 	}
-	level, ttl, minTTL := unix.IPPROTO_IP, unix.IP_TTL, unix.IP_MINTTL
-	if v6 {
-		level, ttl, minTTL = unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, unix.IPV6_MINHOPCOUNT
-	}
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentLimit); err != nil {
 		return fmt.Errorf("bgp: limit unsent octets: %w", err)
 	}
 	if o.TTL != 0 {
-		if err := unix.SetsockoptInt(fd, level, ttl, int(o.TTL)); err != nil {
-			return fmt.Errorf("bgp: set TTL: %w", err)
+		if err := setTTL(fd, v6, int(o.TTL)); err != nil {
+			return err
 		}
 	}
 	if o.MinTTL != 0 {
-		if err := unix.SetsockoptInt(fd, level, minTTL, int(o.MinTTL)); err != nil {
+		level, option := unix.IPPROTO_IP, unix.IP_MINTTL
+		if v6 {
+			level, option = unix.IPPROTO_IPV6, unix.IPV6_MINHOPCOUNT
+		}
+		if err := unix.SetsockoptInt(fd, level, option, int(o.MinTTL)); err != nil {
 			return fmt.Errorf("bgp: set TTL security: %w", err)
 		}
+	}
+	return nil
+}
+
+// systemTTL stands for the system's default.
+const systemTTL = -1
+
+func setTTL(fd int, v6 bool, ttl int) error {
+	level, option := unix.IPPROTO_IP, unix.IP_TTL
+	if v6 {
+		level, option = unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS
+	}
+	if err := unix.SetsockoptInt(fd, level, option, ttl); err != nil {
+		return fmt.Errorf("bgp: set TTL: %w", err)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -123,7 +124,11 @@ type rawPeer struct {
 }
 
 func startRawPeer(t testing.TB, rate time.Duration, hold time.Duration) *rawPeer {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	// A small window from the start, so that what waits does so at our end.
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 8<<10) })
+	}}
+	ln, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +147,6 @@ func startRawPeer(t testing.TB, rate time.Duration, hold time.Duration) *rawPeer
 }
 
 func (p *rawPeer) serve(c net.Conn, hold time.Duration) {
-	_ = c.(*net.TCPConn).SetReadBuffer(16 << 10)
 	r := bufio.NewReaderSize(c, 4096)
 	header := make([]byte, wire.HeaderLen)
 	for {
