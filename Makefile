@@ -89,7 +89,8 @@ test-lab: root lab ## End-to-end tests on a real Kubernetes in the lab (root)
 .PHONY: bench
 bench: root packages ## Measurements, which print figures (root)
 	@go test -run '^$$' -bench . -benchtime 200ms ./internal/announce ./internal/ipam
-	@go test -tags netns -run '^$$' -bench Measure -benchtime 1x ./internal/l2
+	@go test -tags netns -run '^$$' -bench Measure -benchtime 1x ./internal/l2 ./internal/bfd
+	@cd test/interop && go test -run '^$$' -bench . -benchtime 1x .
 	@cd lab && go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./e2e/...
 
 ##@ Upkeep

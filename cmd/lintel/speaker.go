@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -34,6 +35,9 @@ const (
 	excludeFile = "/etc/metallb/excludel2.yaml"
 	tuningFile  = "/etc/metallb/memberlist/config.json"
 )
+
+// minProcessors is the least number of goroutines that run at a time.
+const minProcessors = 2
 
 // joinWait bounds how long a starting speaker waits for others that do not answer.
 const joinWait = 3 * time.Second
@@ -155,6 +159,8 @@ func runSpeaker(ctx context.Context, args []string) error {
 		return err
 	}
 
+	// A BFD timer must not wait for the one processor that other work keeps busy.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), minProcessors))
 	log.Info("speaker starts", "version", version, "node", f.node, "namespace", c.namespace)
 	runs := []func(context.Context) error{store.Start, spk.Run, peers.Run, server.Start,
 		health{addr: fmt.Sprintf("127.0.0.1:%d", c.healthPort), ready: spk.Ready}.Run}
