@@ -43,16 +43,9 @@ func (h health) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("health: %w", err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		<-ctx.Done()
-		server.Close()
-	}()
-	err = server.Serve(listener)
-	<-done
-	if ctx.Err() != nil {
-		return nil
+	defer context.AfterFunc(ctx, func() { server.Close() })()
+	if err = server.Serve(listener); ctx.Err() == nil {
+		return fmt.Errorf("health: %w", err)
 	}
-	return fmt.Errorf("health: %w", err)
+	return nil
 }

@@ -220,7 +220,7 @@ func (c *cluster) warnings(ctx context.Context, svc *corev1.Service) ([]string, 
 		client.MatchingFields{"involvedObject.name": svc.Name, "involvedObject.kind": "Service"}); err != nil {
 		return nil, fmt.Errorf("list the events of %s/%s: %w", svc.Namespace, svc.Name, err)
 	}
-	slices.SortFunc(list.Items, func(a, b corev1.Event) int { return a.LastTimestamp.Time.Compare(b.LastTimestamp.Time) })
+	slices.SortFunc(list.Items, func(a, b corev1.Event) int { return a.LastTimestamp.Compare(b.LastTimestamp.Time) })
 	var out []string
 	for _, e := range list.Items {
 		if e.Type == corev1.EventTypeWarning && e.InvolvedObject.UID == svc.UID {

@@ -7,7 +7,7 @@ import (
 	"github.com/lintel-lb/lintel/internal/lb"
 )
 
-var bothFamilies = []lb.Family{lb.IPv4, lb.IPv6}
+func bothFamilies() []lb.Family { return []lb.Family{lb.IPv4, lb.IPv6} }
 
 func familiesOf(addrs []netip.Addr) []lb.Family {
 	out := make([]lb.Family, 0, len(addrs))
@@ -55,7 +55,7 @@ func wanted(svc *lb.Service) [][][]lb.Family {
 	if len(svc.ClusterIPs) == 1 {
 		return [][][]lb.Family{one}
 	}
-	both := [][]lb.Family{bothFamilies}
+	both := [][]lb.Family{bothFamilies()}
 	switch svc.FamilyPolicy {
 	case lb.RequireDualStack:
 		return [][][]lb.Family{both}

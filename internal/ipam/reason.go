@@ -53,36 +53,43 @@ const (
 	ForeignStatus
 )
 
-// reasonNames are part of the interface to users; they do not change.
-var reasonNames = [...]string{
-	Assigned:            "Assigned",
-	AssignedOneFamily:   "AssignedOneFamily",
-	NoConfig:            "NoConfig",
-	NoPool:              "NoPool",
-	UnknownPool:         "UnknownPool",
-	WaitingForClusterIP: "WaitingForClusterIP",
-	NotEnoughClusterIPs: "NotEnoughClusterIPs",
-	ClusterIPsInvalid:   "ClusterIPsInvalid",
-	RequestInvalid:      "RequestInvalid",
-	RequestNotInPool:    "RequestNotInPool",
-	RequestNotPermitted: "RequestNotPermitted",
-	AddressInUse:        "AddressInUse",
-	AddressReserved:     "AddressReserved",
-	AddressRetained:     "AddressRetained",
-	NotAllowedByPool:    "NotAllowedByPool",
-	FamilyNotInPool:     "FamilyNotInPool",
-	PoolExhausted:       "PoolExhausted",
-	QuotaExceeded:       "QuotaExceeded",
-	Draining:            "Draining",
-	SharingBroken:       "SharingBroken",
-	NotCovered:          "NotCovered",
-	ForeignStatus:       "ForeignStatus",
+// name gives the name of a reason, which is part of the interface to users and does not
+// change; empty for a number that is none.
+func (r Reason) name() string {
+	names := [...]string{
+		Assigned:            "Assigned",
+		AssignedOneFamily:   "AssignedOneFamily",
+		NoConfig:            "NoConfig",
+		NoPool:              "NoPool",
+		UnknownPool:         "UnknownPool",
+		WaitingForClusterIP: "WaitingForClusterIP",
+		NotEnoughClusterIPs: "NotEnoughClusterIPs",
+		ClusterIPsInvalid:   "ClusterIPsInvalid",
+		RequestInvalid:      "RequestInvalid",
+		RequestNotInPool:    "RequestNotInPool",
+		RequestNotPermitted: "RequestNotPermitted",
+		AddressInUse:        "AddressInUse",
+		AddressReserved:     "AddressReserved",
+		AddressRetained:     "AddressRetained",
+		NotAllowedByPool:    "NotAllowedByPool",
+		FamilyNotInPool:     "FamilyNotInPool",
+		PoolExhausted:       "PoolExhausted",
+		QuotaExceeded:       "QuotaExceeded",
+		Draining:            "Draining",
+		SharingBroken:       "SharingBroken",
+		NotCovered:          "NotCovered",
+		ForeignStatus:       "ForeignStatus",
+	}
+	if int(r) >= len(names) {
+		return ""
+	}
+	return names[r]
 }
 
 // String gives the name of the constant.
 func (r Reason) String() string {
-	if int(r) < len(reasonNames) && reasonNames[r] != "" {
-		return reasonNames[r]
+	if name := r.name(); name != "" {
+		return name
 	}
 	return fmt.Sprintf("Reason(%d)", uint8(r))
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lintel-lb/lintel/internal/ipam"
@@ -491,5 +490,3 @@ func (w *twin) counts(p *lb.Pool) ipam.Counts {
 	}
 	return c
 }
-
-func byName(x, y *lb.Pool) int { return strings.Compare(x.Name, y.Name) }

@@ -90,7 +90,7 @@ func answerND(self station, own macSet, t *table, frame, out []byte) (o outcome)
 		// Duplicate address detection: the asker has no address yet and must not take this
 		// one, so everybody is told (RFC 4861 section 7.2.4, RFC 4862 section 5.4.3).
 		o.probe = true
-		r.dst, r.dstIP, r.flags = groupMAC(allNodes), allNodes, flagOverride
+		r.dst, r.dstIP, r.flags = groupMAC(allNodes()), allNodes(), flagOverride
 	case f.link.IsUnicast():
 		r.dst, r.dstIP, r.flags = f.link, f.srcIP, flagSolicited|flagOverride
 	case f.link == links.MAC{} && f.src.IsUnicast():

@@ -82,7 +82,7 @@ func TestAnswerND(t *testing.T) {
 		dst: clientMAC(), src: selfMAC(), dstIP: ip6(host), srcIP: ip6(ll),
 		typ: typeNA, flags: flagSolicited | flagOverride, target: ip6(vip), link: selfMAC(),
 	}
-	toAll := with(answer, func(f *ndFrame) { f.dst, f.dstIP, f.flags = groupMAC(allNodes), allNodes, flagOverride })
+	toAll := with(answer, func(f *ndFrame) { f.dst, f.dstIP, f.flags = groupMAC(allNodes()), allNodes(), flagOverride })
 	claim := ndAnnouncement(rogueMAC(), ip6("fe80::3"), ip6(vip))
 	for name, tt := range map[string]struct {
 		in      ndFrame
@@ -105,7 +105,7 @@ func TestAnswerND(t *testing.T) {
 			reply: &answer,
 		},
 		"duplicate address detection": {in: ndProbe(clientMAC(), ip6(vip)), reply: &toAll, probe: true},
-		"option is a group":           {in: with(solicit(host, vip), func(f *ndFrame) { f.link = groupMAC(allNodes) })},
+		"option is a group":           {in: with(solicit(host, vip), func(f *ndFrame) { f.link = groupMAC(allNodes()) })},
 		"unknown target":              {in: solicit(host, other)},
 		"same group, other target":    {in: solicit(host, "2001:db8:1::100")},
 		"to another station":          {in: with(solicit(host, vip), func(f *ndFrame) { f.dst = rogueMAC() })},
@@ -157,7 +157,7 @@ func FuzzAnswer(f *testing.F) {
 		o = answerND(station{mac: selfMAC(), source: ip6("fe80::1")}, ownSet(), tab, frame, nil)
 		if o.reply != nil {
 			r, ok := parseND(o.reply)
-			if !ok || r.target != ip6("2001:db8::100") || r.link != selfMAC() || (!r.dst.IsUnicast() && r.dstIP != allNodes) {
+			if !ok || r.target != ip6("2001:db8::100") || r.link != selfMAC() || (!r.dst.IsUnicast() && r.dstIP != allNodes()) {
 				t.Errorf("% x is answered by % x", frame, o.reply)
 			}
 		}

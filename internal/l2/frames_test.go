@@ -151,7 +151,7 @@ func TestParseNDRefuses(t *testing.T) {
 		"option past the end":                 reseal(ns, icmpStart+25, 2),
 		"solicited advertisement to a group":  reseal(na, icmpStart+4, flagSolicited),
 		"probe with source option":            with(probe, func(f *ndFrame) { f.link = clientMAC() }).append(nil),
-		"probe not to a solicited-node group": with(probe, func(f *ndFrame) { f.dstIP = allNodes }).append(nil),
+		"probe not to a solicited-node group": with(probe, func(f *ndFrame) { f.dstIP = allNodes() }).append(nil),
 	} {
 		if _, ok := parseND(frame); ok {
 			t.Errorf("%s: taken", name)

@@ -31,7 +31,7 @@ const (
 )
 
 // allNodes is the group of all nodes on the link (RFC 4291 section 2.7.1).
-var allNodes = [16]byte{0: 0xff, 1: 0x02, 15: 1}
+func allNodes() [16]byte { return [16]byte{0: 0xff, 1: 0x02, 15: 1} }
 
 // ndFrame is an Ethernet frame with a Neighbor Solicitation or Advertisement (RFC 4861
 // sections 4.3 and 4.4).
@@ -132,7 +132,7 @@ func (f ndFrame) append(b []byte) []byte {
 // replace what they know (RFC 4861 section 7.2.6).
 func ndAnnouncement(self links.MAC, source, target [16]byte) ndFrame {
 	return ndFrame{
-		dst: groupMAC(allNodes), src: self, dstIP: allNodes, srcIP: source,
+		dst: groupMAC(allNodes()), src: self, dstIP: allNodes(), srcIP: source,
 		typ: typeNA, flags: flagOverride, target: target, link: self,
 	}
 }

@@ -110,7 +110,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	c.Log.Info("first lists are complete; waiting for the lead", "lease", c.config.Lease)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	leading := make(chan error, 1)
+	leading := make(chan struct{})
 	started := false
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock: &resourcelock.LeaseLock{
@@ -125,7 +125,8 @@ func (c *Controller) Run(ctx context.Context) error {
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(ctx context.Context) {
 				started = true
-				leading <- c.lead(ctx)
+				c.lead(ctx)
+				close(leading)
 			},
 			OnStoppedLeading: func() {},
 		},
@@ -137,9 +138,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	lost := ctx.Err() == nil
 	cancel()
 	if started {
-		if err := <-leading; err != nil {
-			return err
-		}
+		<-leading
 	}
 	if lost {
 		return ErrLostLead
@@ -148,7 +147,7 @@ func (c *Controller) Run(ctx context.Context) error {
 }
 
 // lead is the life of a leader.
-func (c *Controller) lead(ctx context.Context) error {
+func (c *Controller) lead(ctx context.Context) {
 	c.Log.Info("leading")
 	done := make(chan struct{}, 4)
 	start := func(run func(context.Context)) {
@@ -162,7 +161,6 @@ func (c *Controller) lead(ctx context.Context) error {
 	for range cap(done) {
 		<-done
 	}
-	return nil
 }
 
 // watch registers for all changes that allocation depends on.

@@ -169,13 +169,17 @@ func (s *Speaker) decided(ctx context.Context, a netip.Addr, affected map[lb.Ser
 	switch {
 	case len(now) == 0:
 		delete(s.holders, a)
+		delete(s.fresh, a)
 		s.probes.stop(a)
 		s.decider.SetProbe(a, nil)
 	case len(before) == 0 && s.started:
 		s.holders[a] = slices.Clone(now)
-		s.probeNew(ctx, a)
+		s.fresh[a] = true
 	default:
 		s.holders[a] = slices.Clone(now)
+	}
+	if s.fresh[a] {
+		s.probeNew(ctx, a)
 	}
 	scope, own := s.decider.Scope(a, s.config.Node)
 	old, had := s.scopes[a]

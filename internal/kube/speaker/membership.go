@@ -6,6 +6,7 @@ import (
 
 	"github.com/lintel-lb/lintel/internal/lb"
 	"github.com/lintel-lb/lintel/internal/links"
+	"github.com/lintel-lb/lintel/internal/members"
 )
 
 // payload is what a speaker tells all others about its node.
@@ -53,7 +54,8 @@ func (s *Speaker) applyMembers(waited bool) {
 		return
 	}
 	if !s.joined {
-		s.joined = snap.Health.Joined || waited && !snap.Health.WaitingForKey
+		s.waited = s.waited || waited
+		s.joined = snap.Health.Joined && (s.waited || allTold(snap)) || waited && !snap.Health.WaitingForKey
 	}
 	cluster := map[links.MAC]bool{}
 	m := lb.Members{Enabled: true, Joining: !s.joined, Alive: make(map[string]bool, len(snap.Alive))}
@@ -83,4 +85,15 @@ func (s *Speaker) applyMembers(waited bool) {
 	}
 	s.clusterMACs = cluster
 	s.decider.SetMembers(m)
+}
+
+// allTold tells whether every other speaker has told the state of its node. One that has not
+// yet would lose addresses that it announces to this node.
+func allTold(snap members.Snapshot) bool {
+	for name, m := range snap.Alive {
+		if name != snap.Self && !m.Foreign && m.State == nil {
+			return false
+		}
+	}
+	return true
 }

@@ -96,9 +96,13 @@ func (p *probes) stop(a netip.Addr) {
 	}
 }
 
-// probeNew begins the probe of an address that a Service has just been given and that this
-// node is to announce.
+// probeNew begins the probe of a new address once a node is chosen to announce it, if that is
+// this one. Often a Service has its address long before it has an endpoint.
 func (s *Speaker) probeNew(ctx context.Context, a netip.Addr) {
+	if _, elected := s.decider.Owner(a); !elected {
+		return
+	}
+	delete(s.fresh, a)
 	scope, own := s.decider.OwnerScope(a, s.config.Node)
 	if !own {
 		return

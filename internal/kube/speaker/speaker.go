@@ -108,8 +108,11 @@ type Speaker struct {
 	failures map[netip.Addr]string
 	// started is set after the first batch: addresses that come later are new.
 	started bool
-	// joined is set once other speakers were met or were waited for long enough.
-	joined bool
+	// fresh are the new addresses that no node has been chosen for yet.
+	fresh map[netip.Addr]bool
+	// joined is set once other speakers were met or were waited for long enough; waited, when
+	// the time for it is over.
+	joined, waited bool
 	// parsed are the verdicts about the configuration in force.
 	parsed configSummary
 }
@@ -133,6 +136,7 @@ func New(c Config, p Parts, m *Metrics) *Speaker {
 		bgp:           newBGPState(),
 		conflicts:     map[netip.Addr]links.MAC{},
 		failures:      map[netip.Addr]string{},
+		fresh:         map[netip.Addr]bool{},
 	}
 	s.probes = newProbes(p.Engine, func(a netip.Addr, r probeResult) {
 		s.inbox.Post(func(b *batch) { b.probes[a] = r })

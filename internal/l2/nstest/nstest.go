@@ -52,9 +52,9 @@ type NS struct {
 func (l *Lab) NS() *NS {
 	l.t.Helper()
 	name := fmt.Sprintf("%s%d-%x-%d", Prefix, os.Getpid(), time.Now().UnixNano()&0xffffff, l.n.Add(1))
-	run(l.t, "ip", "netns", "add", name)
+	ip(l.t, "netns", "add", name)
 	ns := &NS{Name: name, t: l.t}
-	l.t.Cleanup(func() { run(l.t, "ip", "netns", "del", name) })
+	l.t.Cleanup(func() { ip(l.t, "netns", "del", name) })
 	ns.IP("link set lo up")
 	return ns
 }
@@ -70,13 +70,13 @@ func (l *Lab) Pair(a *NS, an string, b *NS, bn string) {
 // IP runs iproute2 in the namespace with the space-separated arguments; it must succeed.
 func (n *NS) IP(args string) string {
 	n.t.Helper()
-	return run(n.t, "ip", append([]string{"-n", n.Name}, strings.Fields(args)...)...)
+	return ip(n.t, append([]string{"-n", n.Name}, strings.Fields(args)...)...)
 }
 
 // Run runs a program in the namespace; it must succeed.
 func (n *NS) Run(name string, args ...string) string {
 	n.t.Helper()
-	return run(n.t, "ip", append([]string{"netns", "exec", n.Name, name}, args...)...)
+	return ip(n.t, append([]string{"netns", "exec", n.Name, name}, args...)...)
 }
 
 // Try runs a program in the namespace and returns all it printed, and its error.
@@ -155,11 +155,11 @@ func Eventually(t testing.TB, within time.Duration, cond func() (ok bool, state 
 	}
 }
 
-func run(t testing.TB, name string, args ...string) string {
+func ip(t testing.TB, args ...string) string {
 	t.Helper()
-	out, err := try(name, args...)
+	out, err := try("ip", args...)
 	if err != nil {
-		t.Fatalf("nstest: %s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+		t.Fatalf("nstest: ip %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return out
 }
