@@ -2,6 +2,7 @@ package layer2
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -27,14 +28,12 @@ func TestExamples(t *testing.T) {
 	var v4 netip.Addr
 	s.Eventually("the Service has one address, of IPv4", soon, func(ctx context.Context) error {
 		addrs, err := s.ingress(ctx, name)
-		if err == nil && len(addrs) == 1 {
-			v4 = addrs[0]
+		if err != nil || len(addrs) != 1 || !addrs[0].Is4() {
+			return fmt.Errorf("ingress %v, %v", addrs, err)
 		}
-		return err
+		v4 = addrs[0]
+		return nil
 	})
-	if !v4.Is4() {
-		t.Fatalf("the address is %v", v4)
-	}
 	s.patchService(name, `{"spec":{"ipFamilyPolicy":"PreferDualStack"}}`)
 	addrs := s.addresses(name)
 	if addrs[0] != v4 {

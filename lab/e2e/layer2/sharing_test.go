@@ -31,10 +31,10 @@ metadata:
   labels: {kubernetes.io/service-name: '{{.Vars.Name}}'}
 addressType: IPv4
 ports: [{port: 80, protocol: TCP}]
-endpoints:
-{{range $i, $n := .Vars.Nodes}}- {addresses: ['10.244.200.{{$i}}'], nodeName: {{$n}}, conditions: {ready: true}}
-{{else}}[]
-{{end}}`
+endpoints: [
+{{range $i, $n := .Vars.Nodes}}  {addresses: ['10.244.200.{{$i}}'], nodeName: {{$n}}, conditions: {ready: true}},
+{{end}}]
+`
 
 // endpointsOn gives a Service ready endpoints on the nodes.
 func (s *scene) endpointsOn(name string, nodes ...string) {
