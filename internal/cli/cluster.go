@@ -41,6 +41,8 @@ type cluster struct {
 	namespace string
 	system    string
 	account   string
+	// inspect asks the speaker in a pod about itself, and about a Service if one is given.
+	inspect func(ctx context.Context, pod, token string, service *lb.ServiceKey) (*endpoint.SpeakerReport, error)
 }
 
 // connect uses kubectl's configuration.
@@ -74,7 +76,9 @@ func (o *options) connect() (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &cluster{client: c, clientset: clientset, namespace: namespace, system: o.system, account: o.account}, nil
+	out := &cluster{client: c, clientset: clientset, namespace: namespace, system: o.system, account: o.account}
+	out.inspect = out.askOne
+	return out, nil
 }
 
 // answer is what came of asking one speaker.
@@ -204,7 +208,7 @@ func (c *cluster) ask(ctx context.Context, pods []corev1.Pod, service *lb.Servic
 		wg.Go(func() {
 			a := answer{pod: pod.Name, err: err}
 			if err == nil {
-				a.report, a.err = c.askOne(ctx, pod.Name, token, service)
+				a.report, a.err = c.inspect(ctx, pod.Name, token, service)
 			}
 			mu.Lock()
 			defer mu.Unlock()

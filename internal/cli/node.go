@@ -124,14 +124,25 @@ func (e *nodeExplanation) print(out io.Writer) error {
 	t.printf("ADDRESS\tPROTOCOL\tSERVICE\tANNOUNCES\tREASON\tMEANING\n")
 	slices.SortStableFunc(e.Lines, func(a, b nodeLine) int { return int(a.Outcome) - int(b.Outcome) })
 	for _, l := range e.Lines {
-		meaning := l.Sentence
-		if l.Disagrees {
-			meaning += "; its speaker does the opposite at the moment"
+		does, meaning := word(l.Outcome), l.Sentence
+		switch {
+		case e.Unknown != "":
+			does, meaning = "unknown", "by what is known here: "+meaning
+		case l.Disagrees:
+			does, meaning = opposite(l.Outcome), "by what is known here it should do otherwise: "+meaning
 		}
-		t.printf("%s\t%s\t%s\t%s\t%s\t%s\n", l.Address, l.Protocol, l.Service, word(l.Outcome), l.Reason, meaning)
+		t.printf("%s\t%s\t%s\t%s\t%s\t%s\n", l.Address, l.Protocol, l.Service, does, l.Reason, meaning)
 	}
 	if t.err != nil {
 		return t.err
 	}
 	return tab.Flush()
+}
+
+// opposite is what a speaker does that disagrees with an outcome.
+func opposite(o lb.Outcome) string {
+	if o == lb.Announce {
+		return word(lb.Not)
+	}
+	return word(lb.Announce)
 }

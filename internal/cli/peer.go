@@ -100,11 +100,19 @@ func (e *peerExplanation) print(out io.Writer) error {
 		case s.Unknown != "":
 			t.printf("%s\tunknown\t\t\t\t%s\n", s.Node, s.Unknown)
 		default:
-			t.printf("%s\t%s\t%s\t%d\t%s\t%s\n", s.Node, s.State, time.Since(s.Since).Round(time.Second), s.Prefixes, s.BFD, s.LastError)
+			t.printf("%s\t%s\t%s\t%d\t%s\t%s\n", s.Node, s.State, age(s.Since), s.Prefixes, s.BFD, s.LastError)
 		}
 	}
 	if t.err != nil {
 		return t.err
 	}
 	return tab.Flush()
+}
+
+// age is how long ago a time was, in whole seconds; empty for the zero time.
+func age(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return time.Since(t).Round(time.Second).String()
 }

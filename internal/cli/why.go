@@ -260,7 +260,7 @@ func (e *explanation) print(out io.Writer) error {
 		for _, n := range e.Nodes {
 			state, meaning := word(n.Outcome), n.Sentence
 			if n.Unknown != "" {
-				state, meaning = "unknown", fmt.Sprintf("%s; it should: %s", n.Unknown, n.Sentence)
+				state, meaning = "unknown", fmt.Sprintf("cannot be asked (%s); by what is known here: %s", n.Unknown, n.Sentence)
 			}
 			t.printf("%s\t%s\t%s\t%s\t%s\t%s\n", n.Address, n.Protocol, n.Node, state, n.Reason, meaning)
 		}

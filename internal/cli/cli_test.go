@@ -1,0 +1,218 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	fakeclientset "k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/lintel-lb/lintel/api/v1beta1"
+	"github.com/lintel-lb/lintel/api/v1beta2"
+	"github.com/lintel-lb/lintel/internal/kube/diagnose"
+	"github.com/lintel-lb/lintel/internal/kube/endpoint"
+	"github.com/lintel-lb/lintel/internal/l2"
+	"github.com/lintel-lb/lintel/internal/lb"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected outputs")
+
+func ptr[T any](v T) *T { return &v }
+
+// world is a cluster of n1, n2 and n3. The speaker of n3 cannot be asked.
+func world(t *testing.T, more ...client.Object) *cluster {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme, v1beta1.AddToScheme, v1beta2.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	meta := func(ns, name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: ns, Name: name} }
+	service := func(name string, ingress ...string) *corev1.Service {
+		s := &corev1.Service{ObjectMeta: meta("default", name), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer}}
+		s.UID = "uid-" + "x"
+		for _, ip := range ingress {
+			s.Status.LoadBalancer.Ingress = append(s.Status.LoadBalancer.Ingress, corev1.LoadBalancerIngress{IP: ip})
+			s.Annotations = map[string]string{"metallb.io/ip-allocated-from-pool": "lan"}
+		}
+		return s
+	}
+	slice := &discoveryv1.EndpointSlice{ObjectMeta: meta("default", "web-1"), AddressType: discoveryv1.AddressTypeIPv4,
+		Endpoints: []discoveryv1.Endpoint{{NodeName: ptr("n1")}, {NodeName: ptr("n2")}}}
+	slice.Labels = map[string]string{discoveryv1.LabelServiceName: "web"}
+	objects := []client.Object{
+		service("web", "192.0.2.11"), service("empty", "192.0.2.12"), service("waiting"), slice,
+		&corev1.Service{ObjectMeta: meta("default", "internal"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP}},
+		&v1beta1.IPAddressPool{ObjectMeta: meta("metallb-system", "lan"), Spec: v1beta1.IPAddressPoolSpec{Addresses: []string{"192.0.2.0/24"}}},
+		&v1beta1.IPAddressPool{ObjectMeta: meta("metallb-system", "typo"), Spec: v1beta1.IPAddressPoolSpec{Addresses: []string{"192.0.2.300/24"}}},
+		&v1beta1.L2Advertisement{ObjectMeta: meta("metallb-system", "lan")},
+		&v1beta2.BGPPeer{ObjectMeta: meta("metallb-system", "router"), Spec: v1beta2.BGPPeerSpec{MyASN: 65007, ASN: 65000, Address: "192.0.2.254",
+			NodeSelectors: []metav1.LabelSelector{{MatchLabels: map[string]string{"router": "yes"}}}}},
+		&corev1.Event{ObjectMeta: meta("default", "e1"), Type: corev1.EventTypeWarning, Reason: "AllocationFailed", Message: `no available IPs in pool lan`,
+			InvolvedObject: corev1.ObjectReference{Kind: "Service", Name: "waiting", UID: "uid-x"}},
+	}
+	for _, n := range []string{"n1", "n2", "n3"} {
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n, Labels: map[string]string{"router": map[string]string{"n1": "yes", "n3": "yes"}[n]}}}
+		pod := &corev1.Pod{ObjectMeta: meta("metallb-system", "speaker-"+n), Spec: corev1.PodSpec{NodeName: n}}
+		pod.Labels = map[string]string{"component": "speaker"}
+		objects = append(objects, node, pod)
+	}
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(append(objects, more...)...).
+		WithIndex(&corev1.Event{}, "involvedObject.name", func(o client.Object) []string { return []string{o.(*corev1.Event).InvolvedObject.Name} }).
+		WithIndex(&corev1.Event{}, "involvedObject.kind", func(o client.Object) []string { return []string{o.(*corev1.Event).InvolvedObject.Kind} }).
+		Build()
+	clientset := fakeclientset.NewClientset(&corev1.ServiceAccount{ObjectMeta: meta("metallb-system", "lintel-inspector")})
+	clientset.PrependReactor("create", "serviceaccounts", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		return a.GetSubresource() == "token", &authenticationv1.TokenRequest{Status: authenticationv1.TokenRequestStatus{Token: "secret"}}, nil
+	})
+	return &cluster{client: c, clientset: clientset, namespace: "default", system: "metallb-system", account: "lintel-inspector", inspect: inspect}
+}
+
+// inspect answers as the speakers of n1 and n2; n1 announces web.
+func inspect(_ context.Context, pod, token string, service *lb.ServiceKey) (*endpoint.SpeakerReport, error) {
+	node := strings.TrimPrefix(pod, "speaker-")
+	if node == "n3" {
+		return nil, errors.New("connection refused")
+	}
+	if token != "secret" {
+		return nil, errors.New("unauthorized")
+	}
+	r := &endpoint.SpeakerReport{Node: node, Version: "v1", Members: []string{"n1", "n2"},
+		Links: []lb.Link{{Name: "eth0", Usable: true, ARP: true, NDP: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}}}
+	address := netip.MustParseAddr("192.0.2.11")
+	web := lb.ServiceKey{Namespace: "default", Name: "web"}
+	if node == "n1" {
+		r.Addresses = []endpoint.AnnouncedAddress{{Address: address, Services: []lb.ServiceKey{web}, Protocol: lb.Layer2, Layer2: &l2.AddressState{}}}
+		r.Sessions = []endpoint.Session{{Peer: "router", State: "Active", LastError: "dial tcp 192.0.2.254:179: connection refused", BFD: "unknown"}}
+	}
+	if service != nil {
+		v := lb.Verdict{Service: *service, Address: address, Node: node, Protocol: lb.Layer2, Outcome: lb.Announce, Reason: lb.Elected, AllLinks: true}
+		switch {
+		case *service == lb.ServiceKey{Namespace: "default", Name: "empty"}:
+			v = lb.Verdict{Service: *service, Address: netip.MustParseAddr("192.0.2.12"), Node: node, Protocol: lb.Layer2, Outcome: lb.Not, Reason: lb.NoEndpoints}
+		case node == "n2":
+			v.Outcome, v.Reason, v.AllLinks, v.Owner = lb.Not, lb.OtherNode, false, "n1"
+		}
+		r.Verdicts = []lb.Verdict{v}
+	}
+	return r, nil
+}
+
+// TestOutputs compares what is printed for people with files. A reader of a change sees it as
+// a change of text.
+func TestOutputs(t *testing.T) {
+	ipvs := func(c *cluster) {
+		cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: diagnose.KubeProxyNamespace, Name: diagnose.KubeProxyConfigMap},
+			Data: map[string]string{"config.conf": "mode: ipvs"}}
+		if _, err := c.clientset.CoreV1().ConfigMaps(cm.Namespace).Create(context.Background(), cm, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	explain := func(name string) func(*cluster) (printer, error) {
+		return func(c *cluster) (printer, error) { return c.explain(t.Context(), serviceKey(c.namespace, name)) }
+	}
+	for _, row := range []struct {
+		name string
+		prep func(*cluster)
+		ask  func(*cluster) (printer, error)
+	}{
+		{name: "why-announced", ask: explain("default/web")},
+		{name: "why-no-endpoints", ask: explain("empty")},
+		{name: "why-no-address", ask: explain("waiting")},
+		{name: "why-not-a-load-balancer", ask: explain("internal")},
+		{name: "why-strict-arp", prep: ipvs, ask: explain("web")},
+		{name: "why-node", ask: func(c *cluster) (printer, error) { return c.explainNode(t.Context(), "n2") }},
+		{name: "why-node-unreachable", ask: func(c *cluster) (printer, error) { return c.explainNode(t.Context(), "n3") }},
+		{name: "why-peer", ask: func(c *cluster) (printer, error) { return c.explainPeer(t.Context(), "router") }},
+		{name: "status", ask: func(c *cluster) (printer, error) {
+			p, err := c.look(t.Context(), nil)
+			if err != nil {
+				return nil, err
+			}
+			return p.overview(), nil
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c := world(t)
+			if row.prep != nil {
+				row.prep(c)
+			}
+			e, err := row.ask(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			if err := e.print(&out); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, filepath.Join("testdata", row.name+".txt"), out.String())
+			var asJSON bytes.Buffer
+			if err := (&options{output: "json"}).show(&asJSON, e); err != nil {
+				t.Fatal(err)
+			}
+			if !json.Valid(asJSON.Bytes()) {
+				t.Errorf("-o json is not JSON: %s", asJSON.String())
+			}
+		})
+	}
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	// Tables end lines with spaces; files in the repository do not.
+	lines := strings.Split(got, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	got = strings.Join(lines, "\n")
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got); -update rewrites it\n%s", file, diff)
+	}
+}
+
+func TestUnknownThings(t *testing.T) {
+	c := world(t)
+	for name, ask := range map[string]func() error{
+		"Service": func() error { _, err := c.explain(t.Context(), serviceKey("default", "nope")); return err },
+		"Node":    func() error { _, err := c.explainNode(t.Context(), "nope"); return err },
+		"BGPPeer": func() error { _, err := c.explainPeer(t.Context(), "nope"); return err },
+	} {
+		if err := ask(); err == nil || !strings.Contains(err.Error(), "nope") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestArguments(t *testing.T) {
+	for _, args := range [][]string{{"why"}, {"why", "a", "b"}, {"why", "a", "--node", "n1"}, {"why", "--node", "n1", "--peer", "p"}, {"status", "x"}, {"status", "-o", "yaml"}} {
+		if err := Run(t.Context(), "v1", append(args, "--kubeconfig", "/nonexistent")); err == nil {
+			t.Errorf("lintel %v: no error", args)
+		}
+	}
+}
