@@ -156,3 +156,34 @@ func TestOtherFamily(t *testing.T) {
 		}
 	}
 }
+
+// A peer that keeps its side alive but reads nothing, over the kernel's TCP: the session
+// ends after the send hold time, and changes meanwhile are not held up.
+func TestKernelPeerStopsReading(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	c := testConfig()
+	at := netip.MustParseAddrPort(ln.Addr().String())
+	c.PeerAddress, c.Port, c.SendHold, c.Families = at.Addr(), at.Port(), time.Second, IPv4
+	routes := map[netip.Prefix]Attributes{}
+	for i, p := range prefixList(60_000) {
+		routes[p] = Attributes{MED: Some(uint32(i))}
+	}
+	e := startEngine(t, onePeer(c, routes))
+	nc, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	p := &fakePeer{t: t, c: nc}
+	p.handshake(peerOpen())
+	waitStatus(t, e, func(st Status) bool { return st.State == StateEstablished })
+	start := time.Now()
+	st := waitStatus(t, e, func(st Status) bool { return st.State != StateEstablished })
+	if d := time.Since(start); !strings.Contains(st.LastError, "send hold timer expired") || d > 5*time.Second {
+		t.Errorf("%q after %v", st.LastError, d)
+	}
+}

@@ -23,7 +23,7 @@ type bird struct {
 // startBIRD starts BIRD with protocols of the given text.
 func startBIRD(h *host, protocols string) *bird {
 	h.t.Helper()
-	dir, err := os.MkdirTemp("", "lintel-bgp-bird") // sockets have short paths
+	dir, err := os.MkdirTemp("", "bgp-interop-bird") // sockets have short paths
 	if err != nil {
 		h.t.Fatal(err)
 	}

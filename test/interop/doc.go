@@ -5,5 +5,5 @@
 //
 // All but the codec and GoBGP tests need root, iproute2, and the Debian packages frr,
 // bird2 and tcpdump; without them they fail and say so. The whole test program runs in a
-// namespace of its own, and every namespace is named lintel-bgp-PID-...
+// namespace of its own, and every namespace is named bgp-interop-PID-...
 package interop

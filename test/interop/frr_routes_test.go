@@ -275,3 +275,27 @@ func relay(to, from net.Conn, limit int64) {
 		c.Close()
 	}
 }
+
+// RFC 8538: FRR sees the N bit, and the end is a hard reset, after which nothing stays.
+func TestFRRNotificationBit(t *testing.T) {
+	h := newHost(t, "frr")
+	l := h.plug(1)
+	us := l.speaker4(0).String()
+	f := startFRR(h, 64501, " bgp graceful-restart notification\n"+neighbor(us, "64500"))
+	c := config(l.router4)
+	c.GracefulRestart = bgp.GracefulRestart{Enabled: true, RestartTime: 20 * time.Second, Notification: true}
+	s := startSpeaker(t, onePeer(c, routes(bgp.Attributes{}, both...)))
+	f.waitPrefixes(both...)
+	contains(t, "FRR", f.vtysh("show bgp ipv4 neighbors "+us+" graceful-restart"), "N bit: True")
+	if err := s.Shutdown(t.Context(), bgp.Ending{End: bgp.EndUninstall}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "FRR's neighbor", func() error {
+		n := f.neighbor(us)
+		if n["lastNotificationHardReset"] != true || n["lastNotificationReason"] != "Cease/Administrative Shutdown" {
+			return fmt.Errorf("hard reset %v, %v", n["lastNotificationHardReset"], n["lastNotificationReason"])
+		}
+		return nil
+	})
+	f.waitPrefixes()
+}

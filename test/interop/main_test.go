@@ -5,13 +5,16 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 )
 
 const (
-	nsPrefix = "lintel-bgp-"
+	// nsPrefix starts the name of every namespace made here; the number of the process that
+	// has made it follows. Labs own all names of the form lintel-LAB-NODE.
+	nsPrefix = "bgp-interop-"
 	// nsVariable names the namespace that the program was started in by itself.
 	nsVariable = "LINTEL_BGP_NAMESPACE"
 )
@@ -70,8 +73,12 @@ func sweep() {
 		if !ok {
 			continue
 		}
-		pid, _, _ := strings.Cut(rest, "-")
-		if _, err := os.Stat("/proc/" + pid); err != nil {
+		number, _, _ := strings.Cut(rest, "-")
+		pid, err := strconv.Atoi(number)
+		if err != nil {
+			continue // not made here
+		}
+		if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); err != nil {
 			remove(name)
 		}
 	}
