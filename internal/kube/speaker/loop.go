@@ -208,6 +208,7 @@ func desired(scopes map[netip.Addr]announce.Scope) l2.Desired {
 
 // report tells status, metrics and events what this node does for a Service.
 func (s *Speaker) report(k lb.ServiceKey) {
+	s.reportSilence(k)
 	now := report{}
 	for _, v := range s.decider.Verdicts(k, s.config.Node) {
 		s.reportFailure(v)

@@ -432,3 +432,38 @@ func TestRoutesFollowServices(t *testing.T) {
 	h.post(func(b *batch) { b.services[lb.ServiceKey{Namespace: "default", Name: "api"}] = nil })
 	h.until("the withdrawal", func() bool { return len(routes()) == 0 })
 }
+
+func TestNobodyAnnouncingIsReportedOnce(t *testing.T) {
+	h := start(t)
+	h.members.become("n1", "n2")
+	for _, n := range []string{"n1", "n2"} {
+		h.post(func(b *batch) {
+			b.nodes[n] = &lb.Node{Name: n, Labels: map[string]string{lb.LabelExclude: ""}}
+		})
+	}
+	h.service("web", ownedBy("n1")[0])
+	var said []string
+	h.until("the event notAnnounced", func() bool {
+		for len(h.events.Events) > 0 {
+			if e := <-h.events.Events; strings.Contains(e, "notAnnounced") {
+				said = append(said, e)
+			}
+		}
+		return len(said) > 0
+	})
+	if !strings.Contains(said[0], lb.LabelExclude) {
+		t.Errorf("the event does not name the label: %s", said[0])
+	}
+	h.service("web", ownedBy("n1")[0], ownedBy("n1")[1])
+	h.until("the second address", func() bool {
+		for len(h.events.Events) > 0 {
+			if e := <-h.events.Events; strings.Contains(e, "notAnnounced") {
+				said = append(said, e)
+			}
+		}
+		return len(said) == 2
+	})
+	if strings.Contains(said[1], ownedBy("n1")[0]+":") {
+		t.Errorf("the first address is reported again: %v", said)
+	}
+}

@@ -104,6 +104,10 @@ type Speaker struct {
 	clusterMACs map[links.MAC]bool
 	// conflicts are the claims of other stations that were reported, by address.
 	conflicts map[netip.Addr]links.MAC
+	// silent are the addresses that nobody announces, with the reason that was reported.
+	silent map[netip.Addr]lb.Reason
+	// problems are those of the membership that were reported.
+	problems []string
 	// failures are the addresses, with the interfaces they lack, that were reported.
 	failures map[netip.Addr]string
 	// started is set after the first batch: addresses that come later are new.
@@ -135,6 +139,7 @@ func New(c Config, p Parts, m *Metrics) *Speaker {
 		holders:       map[netip.Addr][]lb.ServiceKey{},
 		bgp:           newBGPState(),
 		conflicts:     map[netip.Addr]links.MAC{},
+		silent:        map[netip.Addr]lb.Reason{},
 		failures:      map[netip.Addr]string{},
 		fresh:         map[netip.Addr]bool{},
 	}
