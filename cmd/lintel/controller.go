@@ -18,14 +18,25 @@ import (
 	"github.com/lintel-lb/lintel/internal/kube/translate"
 )
 
+// controllerFlags are the flags of the controller alone.
+type controllerFlags struct {
+	secret, deployment, lease string
+}
+
+func (f *controllerFlags) register(fs *flag.FlagSet, c *common) {
+	fs.StringVar(&f.secret, "ml-secret-name", os.Getenv("METALLB_ML_SECRET_NAME"), "`name` of the memberlist Secret to make if it is missing; empty means none")
+	fs.StringVar(&f.deployment, "deployment", os.Getenv("METALLB_DEPLOYMENT"), "`name` of the own Deployment, which owns the memberlist Secret")
+	fs.StringVar(&f.lease, "lease-name", "lintel-controller", "`name` of the Lease that replicas elect their leader with")
+	c.obsolete.add(fs, "there is no webhook",
+		[]string{"cert-dir", "cert-service-name", "webhook-secret", "webhook-mode"}, []string{"disable-cert-rotation", "webhook-http2"})
+}
+
 func runController(ctx context.Context, args []string) error {
 	var c common
-	var secret, deployment, lease string
+	var f controllerFlags
 	fs := flag.NewFlagSet("lintel controller", flag.ContinueOnError)
 	c.register(fs)
-	fs.StringVar(&secret, "ml-secret-name", os.Getenv("METALLB_ML_SECRET_NAME"), "`name` of the memberlist Secret to make if it is missing; empty means none")
-	fs.StringVar(&deployment, "deployment", os.Getenv("METALLB_DEPLOYMENT"), "`name` of the own Deployment, which owns the memberlist Secret")
-	fs.StringVar(&lease, "lease-name", "lintel-controller", "`name` of the Lease that replicas elect their leader with")
+	f.register(fs, &c)
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -64,16 +75,20 @@ func runController(ctx context.Context, args []string) error {
 		}
 	}
 	ctl := controller.New(controller.Config{
-		Namespace: c.namespace, Classes: translate.ParseClasses(c.lbClass), Identity: identity, Lease: lease,
-		MemberlistSecret: secret, Deployment: deployment,
+		Namespace: c.namespace, Classes: translate.ParseClasses(c.lbClass), Identity: identity, Lease: f.lease,
+		MemberlistSecret: f.secret, Deployment: f.deployment,
 	}, controller.Parts{Log: log, Cache: store, Client: client, Clientset: clientset, Events: events, Metrics: metrics})
-	server, err := endpoint.New(cfg, endpoint.Options{Port: c.port, CertDir: c.certDir})
+	tlsOptions, err := c.tls.options()
+	if err != nil {
+		return err
+	}
+	server, err := endpoint.New(cfg, endpoint.Options{Port: c.port, CertDir: c.certDir, TLS: tlsOptions})
 	if err != nil {
 		return err
 	}
 	log.Info("controller starts", "version", version, "namespace", c.namespace)
-	return runAll(ctx, store.Start, ctl.Run, server.Start,
-		health{addr: fmt.Sprintf(":%d", c.healthPort), ready: func() error { return nil }}.Run)
+	return runAll(ctx, append(c.extra(), store.Start, ctl.Run, server.Start,
+		health{addr: fmt.Sprintf(":%d", c.healthPort), ready: func() error { return nil }}.Run)...)
 }
 
 // events is a recorder whose queue can be ended.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -28,6 +29,9 @@ type common struct {
 	lbClass    string
 	kubeconfig string
 	certDir    string
+	pprofAddr  string
+	tls        tlsFlags
+	obsolete   obsolete
 }
 
 func (c *common) register(fs *flag.FlagSet) {
@@ -38,6 +42,8 @@ func (c *common) register(fs *flag.FlagSet) {
 	fs.StringVar(&c.logLevel, "log-level", "info", "`level`: all, debug, info, warn, error or none")
 	fs.StringVar(&c.lbClass, "lb-class", "", "comma-separated `list` of the spec.loadBalancerClass to serve; an empty element stands for Services without one")
 	fs.StringVar(&c.kubeconfig, "kubeconfig", "", "`file` with credentials; default is the service account of the pod")
+	fs.StringVar(&c.pprofAddr, "pprof-bind-address", "", "serve profiles on this `address`, without authentication; empty means not at all")
+	c.tls.register(fs)
 	fs.StringVar(&c.certDir, "metrics-cert-dir", "", "`directory` with tls.crt and tls.key for the HTTPS port; default is a self-signed certificate")
 }
 
@@ -54,6 +60,14 @@ func (c *common) complete() error {
 		c.namespace = strings.TrimSpace(string(b))
 	}
 	return nil
+}
+
+// extra are the servers that flags ask for.
+func (c *common) extra() []func(context.Context) error {
+	if c.pprofAddr == "" {
+		return nil
+	}
+	return []func(context.Context) error{profiler{addr: c.pprofAddr}.Run}
 }
 
 // restConfig gives access to the API server, without a limit on the client's side: the
@@ -82,5 +96,6 @@ func (c *common) logger() (*slog.Logger, error) {
 	libraries := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: max(level, slog.LevelWarn)}))
 	ctrllog.SetLogger(logr.FromSlogHandler(libraries.Handler()))
 	klog.SetSlogLogger(libraries)
+	c.obsolete.warn(log)
 	return log, nil
 }

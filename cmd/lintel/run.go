@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -38,14 +37,5 @@ func (h health) Run(ctx context.Context) error {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	server := &http.Server{Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", h.addr)
-	if err != nil {
-		return fmt.Errorf("health: %w", err)
-	}
-	defer context.AfterFunc(ctx, func() { server.Close() })()
-	if err = server.Serve(listener); ctx.Err() == nil {
-		return fmt.Errorf("health: %w", err)
-	}
-	return nil
+	return serveHTTP(ctx, "health", h.addr, mux, 5*time.Second)
 }

@@ -45,7 +45,6 @@ const joinWait = 3 * time.Second
 // speakerFlags are the flags of the speaker alone.
 type speakerFlags struct {
 	node          string
-	host          string
 	bindAddr      string
 	bindPort      int
 	labels        string
@@ -56,7 +55,9 @@ type speakerFlags struct {
 	gateURL       string
 }
 
-func (f *speakerFlags) register(fs *flag.FlagSet) error {
+func (f *speakerFlags) register(fs *flag.FlagSet, c *common) error {
+	c.obsolete.add(fs, "addresses are taken from the Node", []string{"host"}, nil)
+	c.obsolete.add(fs, "BGP is built in", []string{"frrk8s-namespace", "bgp-debounce-timeout"}, nil)
 	port := members.DefaultPort
 	if s := os.Getenv("METALLB_ML_BIND_PORT"); s != "" {
 		n, err := strconv.Atoi(s)
@@ -66,7 +67,6 @@ func (f *speakerFlags) register(fs *flag.FlagSet) error {
 		port = n
 	}
 	fs.StringVar(&f.node, "node-name", os.Getenv("METALLB_NODE_NAME"), "`name` of the Node that this speaker is on")
-	fs.StringVar(&f.host, "host", os.Getenv("METALLB_HOST"), "the `address` of the node; accepted for compatibility, not used")
 	fs.StringVar(&f.bindAddr, "ml-bindaddr", os.Getenv("METALLB_ML_BIND_ADDR"), "`address` for memberlist; empty turns membership off")
 	fs.IntVar(&f.bindPort, "ml-bindport", port, "TCP and UDP `port` for memberlist")
 	fs.StringVar(&f.labels, "ml-labels", os.Getenv("METALLB_ML_LABELS"), "label `selector` of the speaker pods; empty turns membership off")
@@ -83,7 +83,7 @@ func runSpeaker(ctx context.Context, args []string) error {
 	var f speakerFlags
 	fs := flag.NewFlagSet("lintel speaker", flag.ContinueOnError)
 	c.register(fs)
-	if err := f.register(fs); err != nil {
+	if err := f.register(fs, &c); err != nil {
 		return err
 	}
 	if err := fs.Parse(args); err != nil {
@@ -153,7 +153,11 @@ func runSpeaker(ctx context.Context, args []string) error {
 	}, metrics)
 	peers := &speaker.Peers{Log: log, Cache: store, Members: membership, Secret: f.secretName,
 		Matches: func(l map[string]string) bool { return selector.Matches(labels.Set(l)) }}
-	server, err := endpoint.New(cfg, endpoint.Options{Port: c.port, CertDir: c.certDir,
+	tlsOptions, err := c.tls.options()
+	if err != nil {
+		return err
+	}
+	server, err := endpoint.New(cfg, endpoint.Options{Port: c.port, CertDir: c.certDir, TLS: tlsOptions,
 		Handlers: map[string]http.Handler{endpoint.SpeakerPath: spk.Inspector(version, time.Now())}})
 	if err != nil {
 		return err
@@ -162,8 +166,8 @@ func runSpeaker(ctx context.Context, args []string) error {
 	// A BFD timer must not wait for the one processor that other work keeps busy.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), minProcessors))
 	log.Info("speaker starts", "version", version, "node", f.node, "namespace", c.namespace)
-	runs := []func(context.Context) error{store.Start, spk.Run, peers.Run, server.Start,
-		health{addr: fmt.Sprintf("127.0.0.1:%d", c.healthPort), ready: spk.Ready}.Run}
+	runs := append(c.extra(), store.Start, spk.Run, peers.Run, server.Start,
+		health{addr: fmt.Sprintf("127.0.0.1:%d", c.healthPort), ready: spk.Ready}.Run)
 	if gate != nil {
 		runs = append(runs, gate.Run)
 	}
