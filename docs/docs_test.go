@@ -161,7 +161,7 @@ func stringArgs(t *testing.T, dir string, method *regexp.Regexp, i int) (out []s
 func TestEveryFlagIsDescribed(t *testing.T) {
 	method := regexp.MustCompile(`^(String|Int|Bool|Duration)VarP?$`)
 	var flags []string
-	for _, name := range slices.Concat(stringArgs(t, "cmd/lintel", method, 1), stringArgs(t, "internal/cli", method, 1)) {
+	for _, name := range slices.Concat(stringArgs(t, "cmd/lintel", method, 1), stringArgs(t, "internal/cli", method, 1), ignoredFlags(t)) {
 		flags = append(flags, "--"+name)
 	}
 	page := read(t, "flags.md")
@@ -171,6 +171,57 @@ func TestEveryFlagIsDescribed(t *testing.T) {
 			t.Errorf("flags.md says nothing about the environment variable %s", name)
 		}
 	}
+}
+
+func TestEveryEventIsDescribed(t *testing.T) {
+	page := section(t, read(t, "reasons.md"), "Events")
+	written := regexp.MustCompile(`^Eventf?$`)
+	events := slices.Concat(
+		stringArgs(t, "internal/kube/controller", written, 2),
+		stringArgs(t, "internal/kube/speaker", written, 2))
+	for _, f := range parse(t, "internal/ipam") {
+		ast.Inspect(f, func(n ast.Node) bool {
+			if spec, ok := n.(*ast.ValueSpec); ok && strings.HasPrefix(spec.Names[0].Name, "Event") && len(spec.Values) == 1 {
+				if s := literal(spec.Values[0]); s != string(ipam.Normal) && s != string(ipam.Warning) {
+					events = append(events, s)
+				}
+			}
+			return true
+		})
+	}
+	if len(events) < 10 {
+		t.Fatalf("only %v were found in the code", events)
+	}
+	for _, e := range events {
+		if !strings.Contains(page, "`"+e+"`") {
+			t.Errorf("reasons.md says nothing about the event %s", e)
+		}
+	}
+}
+
+// ignoredFlags are those that are accepted for compatibility: the lists given to a method add.
+func ignoredFlags(t *testing.T) (out []string) {
+	t.Helper()
+	for _, f := range parse(t, "cmd/lintel") {
+		ast.Inspect(f, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			if sel, ok := call.Fun.(*ast.SelectorExpr); !ok || sel.Sel.Name != "add" {
+				return true
+			}
+			for _, arg := range call.Args {
+				if list, ok := arg.(*ast.CompositeLit); ok {
+					for _, e := range list.Elts {
+						out = append(out, literal(e))
+					}
+				}
+			}
+			return true
+		})
+	}
+	return out
 }
 
 // firstColumn gives what matches in the first column of the tables of a page.
