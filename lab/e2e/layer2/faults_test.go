@@ -3,7 +3,10 @@ package layer2
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -19,6 +22,8 @@ const (
 	moveBound = 30 * time.Second
 	// healBound is how long two nodes may answer when a network that was cut heals.
 	healBound = 20 * time.Second
+	// handoverBound is how long a speaker that ends answers besides its heir, at most.
+	handoverBound = 3 * time.Second
 )
 
 func TestOwnerIsLost(t *testing.T) {
@@ -28,27 +33,33 @@ func TestOwnerIsLost(t *testing.T) {
 			addrs, owner := s.ownedApartFromPods()
 			gap := s.loseOwner(addrs[0], owner, fault)
 			t.Logf("%s of %s: no new connection through %s for %v", fault, owner, addrs[0], gap)
-			s.statusOnlyOf(addrs, owner)
-
+			if fault == lab.FaultCrashed {
+				s.statusOnlyOf(addrs, owner)
+			}
 			w := listen(t, s.Env, addrs...)
 			began := time.Now()
 			s.Repair(owner)
 			for _, a := range addrs {
 				s.answersWithin(healBound, a, s.nodes()...)
 			}
-			s.agreed("web", s.all(candidate))
+			owners := s.agreed("web", s.all(candidate))
+			t.Logf("all agreed %v after the repair began", time.Since(began).Round(time.Millisecond))
+			if fault == lab.FaultCrashed {
+				s.statusesAre("web", slices.Compact(slices.Sorted(maps.Values(owners)))...)
+			}
 			seen := w.close()
 			for _, a := range addrs {
-				path, both := lastOverlap(seen[a])
-				t.Logf("%s after the repair of %s: answered by %v; the last time that two did was %v after the first sign", a, owner, path, both)
-				if fault == lab.FaultCrashed && both > overlapBound {
-					t.Errorf("a node that boots answered for %s while another did, for %v", a, both)
+				m := movesOf(seen[a])
+				t.Logf("%s after the repair of %s: %v", a, owner, m)
+				bound := healBound
+				if fault == lab.FaultCrashed {
+					// A node that boots knows nothing that could mislead it.
+					bound = overlapBound
 				}
-				if both > healBound {
-					t.Errorf("two nodes answered for %s for %v", a, both)
+				if m.both > bound {
+					t.Errorf("two nodes answered for %s: %v", a, m)
 				}
 			}
-			t.Logf("all agreed %v after the repair began", time.Since(began).Round(time.Millisecond))
 		})
 	}
 }
@@ -96,25 +107,45 @@ func (s *scene) loseOwner(a netip.Addr, owner string, fault lab.Fault) time.Dura
 	return longest
 }
 
-// lastOverlap gives who answered, in order of appearance, and for how long after the first
-// sign of a second answerer two went on to answer in turns.
-func lastOverlap(seen []sighting) (path []string, both time.Duration) {
-	var began time.Time
-	for i, s := range seen {
-		if i == 0 || s.host != seen[i-1].host {
-			path = append(path, s.host)
-			if len(path) == 2 {
-				began = s.at
-			}
-			if len(path) > 2 {
-				both = s.at.Sub(began)
-			}
+// moves is how the answers for an address went from node to node.
+type moves struct {
+	// path is who answered; two that answered in turns are there once each time.
+	path []string
+	// both is the longest time that two answered in turns, and none that nobody did.
+	both, none time.Duration
+}
+
+// movesOf sums up answers. Two nodes answer in turns where one follows the other within
+// 200 ms more than once.
+func movesOf(seen []sighting) moves {
+	var m moves
+	var last sighting
+	var first, change time.Time // of a time of turns
+	for _, s := range seen {
+		if !s.asked {
+			continue
 		}
+		if !last.at.IsZero() {
+			m.none = max(m.none, s.at.Sub(last.at))
+		}
+		if s.host != last.host {
+			if change.IsZero() || s.at.Sub(change) > 200*time.Millisecond {
+				first = s.at
+				m.path = append(m.path, s.host)
+			} else if !slices.Contains(m.path[max(0, len(m.path)-2):], s.host) {
+				m.path = append(m.path, s.host)
+			}
+			change = s.at
+			m.both = max(m.both, s.at.Sub(first))
+		}
+		last = s
 	}
-	if len(path) > 6 {
-		path = append(path[:5], fmt.Sprintf("(%d changes)", len(path)), path[len(path)-1])
-	}
-	return path, both
+	return m
+}
+
+func (m moves) String() string {
+	return fmt.Sprintf("answered by %s; by two at once for up to %v; by none for up to %v",
+		strings.Join(m.path, ", "), m.both.Round(time.Millisecond), m.none.Round(time.Millisecond))
 }
 
 // A speaker that is told to end hands its addresses over: it answers until another does.
@@ -130,23 +161,15 @@ func TestSpeakerIsDeleted(t *testing.T) {
 	s.agreed("web", s.all(candidate))
 	seen := w.close()
 	r := p.Stop()
-	path, both := lastOverlap(seen[addrs[0]])
-	_, silence := silences(seen[addrs[0]])
-	t.Logf("speaker of %s deleted: %d of %d requests failed, longest gap %v; answered by %v, two at once for %v, none for %v",
-		owner, r.Failed(), r.Attempts, r.Longest().Length, path, both, silence)
+	m := movesOf(seen[addrs[0]])
+	t.Logf("speaker of %s deleted: %d of %d requests failed, longest gap %v; %s was %v",
+		owner, r.Failed(), r.Attempts, r.Longest().Length, addrs[0], m)
+	if m.both > handoverBound {
+		t.Errorf("two nodes answered at once: %v", m)
+	}
 	if got := r.Longest().Length; got > 2*time.Second {
 		t.Errorf("a planned move took %v:\n%v", got, r)
 	}
-}
-
-// silences gives the first and the longest time between two answers.
-func silences(seen []sighting) (at time.Time, longest time.Duration) {
-	for i := 1; i < len(seen); i++ {
-		if d := seen[i].at.Sub(seen[i-1].at); d > longest {
-			at, longest = seen[i-1].at, d
-		}
-	}
-	return at, longest
 }
 
 func TestRolloutOfSpeakers(t *testing.T) {
@@ -162,9 +185,11 @@ func TestRolloutOfSpeakers(t *testing.T) {
 	r := p.Stop()
 	t.Logf("rollout: %d of %d requests failed, longest gap %v", r.Failed(), r.Attempts, r.Longest().Length)
 	for _, a := range addrs {
-		path, both := lastOverlap(seen[a])
-		_, silence := silences(seen[a])
-		t.Logf("%s was answered by %v; from first to last change %v; longest silence %v", a, path, both, silence)
+		m := movesOf(seen[a])
+		t.Logf("%s was %v", a, m)
+		if m.both > handoverBound {
+			t.Errorf("two nodes answered at once for %s: %v", a, m)
+		}
 	}
 	if got := r.Longest().Length; got > 2*time.Second {
 		t.Errorf("a rollout broke the Service for %v:\n%v", got, r)
