@@ -1,0 +1,216 @@
+package bgp
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/lintel-lb/lintel/lab"
+	"github.com/lintel-lb/lintel/lab/e2e/install"
+	"github.com/lintel-lb/lintel/lab/probe"
+)
+
+// Tests in this file break hosts and speakers, so each runs alone.
+
+const profile = `
+apiVersion: metallb.io/v1beta1
+kind: BFDProfile
+metadata: {name: '{{.Name}}', namespace: metallb-system}
+spec: {transmitInterval: {{.Vars.Interval}}, receiveInterval: {{.Vars.Interval}}, detectMultiplier: 3}
+`
+
+// lostBound is how long a fault may be seen: far more than BFD needs, far less than the hold
+// time. How long it is seen is printed.
+const lostBound = 10 * time.Second
+
+// watchedScene has the Service web with policy Local and pages on all nodes, announced over
+// sessions that BFD watches from both ends in the interval of so many milliseconds.
+func watchedScene(t testing.TB, interval int, peerLines ...string) (*scene, netip.Prefix) {
+	t.Helper()
+	line := "bfd"
+	if interval == 50 {
+		line = "bfd profile fast"
+	}
+	s := newScene(t, over4(line))
+	s.Apply(profile, map[string]any{"Interval": interval})
+	s.peer("four", router4, append(peerLines, "bfdProfile: '"+s.Name+"'")...)
+	s.advertise("")
+	v4, _ := s.pages("Local", s.nodes()...)
+	s.whole(v4)
+	return s, v4
+}
+
+// whole waits until all nodes announce, are watched and serve.
+func (s *scene) whole(p netip.Prefix) {
+	s.t.Helper()
+	s.watched()
+	s.router.announced(p, s.nodes()...)
+	s.router.kernelHops(p, len(s.nodes()))
+	s.served(p, s.nodes()...)
+}
+
+func TestBFD(t *testing.T) {
+	s, v4 := watchedScene(t, 50)
+	for _, w := range s.watched() {
+		if w.Receive != 50 || w.Transmit != 50 {
+			t.Errorf("FRR was told the intervals %d and %d ms by %s; want 50", w.Receive, w.Transmit, w.Peer)
+		}
+	}
+	lost := s.lose(v4, "n2", lab.FaultBlackhole)
+	t.Logf("n2 is a black hole, BFD 3 x 50 ms: connections failed for %v", lost)
+	s.Repair("n2")
+	s.whole(v4)
+}
+
+// lose breaks a node under load, waits until its routes are gone and requests succeed again,
+// and returns for how long requests that were begun after the fault failed.
+func (s *scene) lose(p netip.Prefix, node string, fault lab.Fault) time.Duration {
+	s.t.Helper()
+	load := s.Probe(far, probe.Options{URL: url(p)})
+	load.Mark("fault")
+	s.Break(node, fault)
+	var others []string
+	for _, n := range s.nodes() {
+		if n != node {
+			others = append(others, n)
+		}
+	}
+	s.router.kernelHops(p, len(others))
+	ok := load.Progress().OK
+	s.Eventually("pages come again", soon, func(context.Context) error {
+		if got := load.Progress(); got.OK < ok+50 {
+			return fmt.Errorf("%v", got)
+		}
+		return nil
+	})
+	r := load.Stop()
+	if len(r.Tainted) > 0 {
+		s.t.Errorf("the measurement proves nothing: %v", r.Tainted)
+	}
+	lost := lostSince(r, "fault")
+	if lost == 0 || lost > lostBound {
+		s.t.Errorf("requests failed for %v:\n%v", lost, r)
+	}
+	return lost
+}
+
+// lostSince is the time from a mark to the last failed request that began after it. A router
+// that spreads connections sends some of them to healthy nodes all the while.
+func lostSince(r probe.Report, mark string) time.Duration {
+	var last time.Duration
+	for _, g := range r.GapsSince(mark) {
+		last = max(last, g.SinceMark+g.LastFailure-g.FirstFailure)
+	}
+	return last
+}
+
+// A speaker that restarts keeps its routes at a router with graceful restart, whether it was
+// told to end or killed.
+func TestSpeakerRestarts(t *testing.T) {
+	for _, how := range []string{"SIGTERM", "SIGKILL"} {
+		t.Run(how, func(t *testing.T) {
+			s, v4 := watchedScene(t, 50)
+			for node, n := range s.router.sessions(false, s.nodes()...) {
+				if !strings.HasPrefix(n.Graceful.Remote, "Restart") {
+					t.Errorf("FRR knows %s as %q for graceful restart", node, n.Graceful.Remote)
+				}
+			}
+			pod := s.speaker("n2")
+			load := s.Probe(far, probe.Options{URL: url(v4)})
+			load.Mark("restart")
+			began := time.Now()
+			if how == "SIGTERM" {
+				s.kubectl("-n", install.Namespace, "delete", "pod", pod.Name, "--wait=false")
+			} else if err := syscall.Kill(s.pid("n2"), syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			s.restarted("n2", pod)
+			s.whole(v4)
+			s.Eventually("no route is stale", soon, func(ctx context.Context) error {
+				paths, err := s.router.paths(ctx, v4)
+				if err == nil && paths["n2"].Stale {
+					err = fmt.Errorf("%+v", paths)
+				}
+				return err
+			})
+			r := load.Stop()
+			t.Logf("%s of a speaker, BFD on, graceful restart on: %d of %d requests failed, for %v; all was well after %v",
+				how, r.Failed(), r.Attempts, lostSince(r, "restart"), time.Since(began).Round(time.Millisecond))
+			if how == "SIGTERM" && r.Failed() > 0 {
+				t.Errorf("a planned restart lost requests:\n%v", r)
+			}
+		})
+	}
+}
+
+// speaker is the speaker's Pod on a node.
+func (s *scene) speaker(node string) *corev1.Pod {
+	s.t.Helper()
+	var found *corev1.Pod
+	s.Eventually("there is a speaker on "+node, soon, func(ctx context.Context) error {
+		var pods corev1.PodList
+		if err := s.Client.List(ctx, &pods, client.InNamespace(install.Namespace), client.MatchingLabels{"component": "speaker"}); err != nil {
+			return err
+		}
+		for i := range pods.Items {
+			if pods.Items[i].Spec.NodeName == node && pods.Items[i].DeletionTimestamp == nil {
+				found = &pods.Items[i]
+				return nil
+			}
+		}
+		return fmt.Errorf("there are %d speakers elsewhere", len(pods.Items))
+	})
+	return found
+}
+
+// restarted waits until a node's speaker is ready and another one than before.
+func (s *scene) restarted(node string, before *corev1.Pod) {
+	s.t.Helper()
+	s.Eventually("the speaker of "+node+" is back", time.Minute, func(context.Context) error {
+		now := s.speaker(node)
+		for _, c := range now.Status.ContainerStatuses {
+			if c.Ready && (now.UID != before.UID || c.RestartCount > before.Status.ContainerStatuses[0].RestartCount) {
+				return nil
+			}
+		}
+		return fmt.Errorf("%s: %+v", now.Name, now.Status.ContainerStatuses)
+	})
+}
+
+// pid is the process of the speaker on a node: the one called lintel in the node's network.
+func (s *scene) pid(node string) int {
+	s.t.Helper()
+	network, err := os.Stat(filepath.Join("/run/netns", s.Lab.Namespace(node)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	names, err := filepath.Glob("/proc/[0-9]*/comm")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, name := range names {
+		comm, err := os.ReadFile(name)
+		if err != nil || strings.TrimSpace(string(comm)) != "lintel" {
+			continue
+		}
+		if own, err := os.Stat(filepath.Join(filepath.Dir(name), "ns", "net")); err == nil && os.SameFile(own, network) {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			return pid
+		}
+	}
+	s.t.Fatalf("no process lintel runs on %s", node)
+	return 0
+}

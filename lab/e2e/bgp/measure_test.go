@@ -1,0 +1,228 @@
+package bgp
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/lintel-lb/lintel/lab"
+)
+
+const (
+	// many is how many Services there are while changes are measured, and changes how many
+	// are.
+	many, changes = 1000, 200
+	// losses is how often a node is lost in each way.
+	losses = 5
+)
+
+const widePool = `
+apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: '{{.Name}}-wide', namespace: metallb-system}
+spec:
+  autoAssign: false
+  addresses: [10.91.128.0/20]
+---
+apiVersion: metallb.io/v1beta1
+kind: BGPAdvertisement
+metadata: {name: '{{.Name}}-wide', namespace: metallb-system}
+spec: {ipAddressPools: ['{{.Name}}-wide']}
+`
+
+// BenchmarkChangeToUpdate measures, with 1,000 Services, the time from before a change of an
+// endpoint is written to the API until the last of three nodes has sent the UPDATE, and what
+// memory the speakers need.
+func BenchmarkChangeToUpdate(b *testing.B) {
+	for b.Loop() {
+		s := newScene(b, over4())
+		s.peer("four", router4)
+		s.Apply(widePool, nil)
+		s.router.sessions(false, s.nodes()...)
+		prefixes := s.createMany(b)
+		w := listen(b, s.Env)
+		took := map[bool][]time.Duration{}
+		for i := range changes {
+			k := i / 2 * 7 % many
+			ready := i%2 == 1
+			w.expect(prefixes[k])
+			began := time.Now()
+			s.setReady(b, k, ready)
+			ctx, cancel := context.WithTimeout(b.Context(), soon)
+			at, err := w.updated(ctx, len(s.nodes()))
+			cancel()
+			if err != nil {
+				b.Fatalf("change %d of %s: %v", i, prefixes[k], err)
+			}
+			took[ready] = append(took[ready], at.Sub(began))
+		}
+		for ready, name := range map[bool]string{true: "announce", false: "withdraw"} {
+			d := slices.Sorted(slices.Values(took[ready]))
+			b.ReportMetric(ms(d[len(d)/2]), name+"-p50-ms")
+			b.ReportMetric(ms(d[len(d)*99/100]), name+"-p99-ms")
+			b.ReportMetric(ms(d[len(d)-1]), name+"-max-ms")
+		}
+		for _, n := range s.nodes() {
+			b.ReportMetric(s.memory(b, n), n+"-rss-MiB")
+		}
+		for node, x := range s.router.sessions(false, s.nodes()...) {
+			if x.Established != 1 || x.Dropped != 0 {
+				b.Errorf("the session of %s was reset: %+v", node, x)
+			}
+		}
+		s.removeMany(b)
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func manyName(i int) string { return fmt.Sprintf("s%04d", i) }
+
+// createMany makes the Services, each with one endpoint, and waits until the router has all.
+func (s *scene) createMany(b *testing.B) []netip.Prefix {
+	b.Helper()
+	g, ctx := errgroup.WithContext(b.Context())
+	g.SetLimit(16)
+	for i := range many {
+		g.Go(func() error {
+			svc := &corev1.Service{
+				ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: manyName(i), Annotations: map[string]string{"metallb.io/address-pool": s.Name + "-wide"}},
+				Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
+			}
+			if err := s.Client.Create(ctx, svc); err != nil {
+				return err
+			}
+			return s.Client.Create(ctx, slice(s.Namespace, i, true))
+		})
+	}
+	if err := g.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	out := make([]netip.Prefix, many)
+	s.Eventually("all Services have addresses", 3*time.Minute, func(ctx context.Context) error {
+		var list corev1.ServiceList
+		if err := s.Client.List(ctx, &list, client.InNamespace(s.Namespace)); err != nil {
+			return err
+		}
+		n := 0
+		for _, svc := range list.Items {
+			i, err := strconv.Atoi(strings.TrimPrefix(svc.Name, "s"))
+			if err != nil || len(svc.Status.LoadBalancer.Ingress) == 0 {
+				continue
+			}
+			a, err := netip.ParseAddr(svc.Status.LoadBalancer.Ingress[0].IP)
+			if err != nil {
+				return err
+			}
+			out[i], n = netip.PrefixFrom(a, 32), n+1
+		}
+		if n != many {
+			return fmt.Errorf("%d have", n)
+		}
+		return nil
+	})
+	s.prefixes(many)
+	return out
+}
+
+// prefixes waits until every node has announced so many prefixes to the router.
+func (s *scene) prefixes(n int) {
+	s.t.Helper()
+	s.Eventually(fmt.Sprintf("the router has %d prefixes of each node", n), time.Minute, func(ctx context.Context) error {
+		var doc struct {
+			Peers map[string]struct{ PfxRcd int }
+		}
+		if err := s.router.show(ctx, "show bgp ipv4 unicast summary", &doc); err != nil {
+			return err
+		}
+		for _, node := range s.nodes() {
+			if got := doc.Peers[s.host(node).String()].PfxRcd; got != n {
+				return fmt.Errorf("%d of %s", got, node)
+			}
+		}
+		return nil
+	})
+}
+
+func (s *scene) removeMany(b *testing.B) {
+	b.Helper()
+	if err := s.Client.DeleteAllOf(b.Context(), &corev1.Service{}, client.InNamespace(s.Namespace)); err != nil {
+		b.Fatal(err)
+	}
+	s.prefixes(0)
+}
+
+func slice(namespace string, i int, ready bool) *discoveryv1.EndpointSlice {
+	port, name, node := int32(80), "http", "n1"
+	return &discoveryv1.EndpointSlice{
+		ObjectMeta:  metav1.ObjectMeta{Namespace: namespace, Name: manyName(i), Labels: map[string]string{discoveryv1.LabelServiceName: manyName(i), discoveryv1.LabelManagedBy: "labtest"}},
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Ports:       []discoveryv1.EndpointPort{{Name: &name, Port: &port}},
+		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{"10.244.1.250"}, NodeName: &node, Conditions: discoveryv1.EndpointConditions{Ready: &ready}}},
+	}
+}
+
+func (s *scene) setReady(b *testing.B, i int, ready bool) {
+	b.Helper()
+	patch := fmt.Sprintf(`[{"op":"replace","path":"/endpoints/0/conditions/ready","value":%t}]`, ready)
+	if err := s.Client.Patch(b.Context(), slice(s.Namespace, i, ready), client.RawPatch("application/json-patch+json", []byte(patch))); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// memory is what the speaker of a node has resident, in MiB.
+func (s *scene) memory(b *testing.B, node string) float64 {
+	b.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.pid(node)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmRSS:" {
+			kib, err := strconv.Atoi(f[1])
+			if err != nil {
+				b.Fatal(err)
+			}
+			return float64(kib) / 1024
+		}
+	}
+	b.Fatalf("no VmRSS in %s", status)
+	return 0
+}
+
+// BenchmarkNodeIsLost measures for how long requests fail when a node of three is lost, with
+// endpoints of its own only, so that no other node forwards to it.
+func BenchmarkNodeIsLost(b *testing.B) {
+	for _, interval := range []int{50, 300} {
+		for _, fault := range []lab.Fault{lab.FaultBlackhole, lab.FaultCrashed} {
+			b.Run(fmt.Sprintf("BFD=3x%dms/%s", interval, fault), func(b *testing.B) {
+				for b.Loop() {
+					s, v4 := watchedScene(b, interval)
+					var lost []time.Duration
+					for range losses {
+						lost = append(lost, s.lose(v4, "n3", fault))
+						s.Repair("n3")
+						s.whole(v4)
+					}
+					slices.Sort(lost)
+					b.ReportMetric(ms(lost[len(lost)/2]), "median-ms")
+					b.ReportMetric(ms(lost[len(lost)-1]), "max-ms")
+				}
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	}
+}
