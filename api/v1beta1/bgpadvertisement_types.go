@@ -30,6 +30,21 @@ type BGPAdvertisementSpec struct {
 	// +kubebuilder:validation:Maximum=4294967295
 	LocalPref uint32 `json:"localPref,omitempty"`
 
+	// MED is the MULTI_EXIT_DISC attribute (RFC 4271, section 5.1.4): of routes from one
+	// neighbouring AS the lower value is preferred. Unset sends none. (extension)
+	// +optional
+	// +kubebuilder:validation:Format=int64
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=4294967295
+	MED *uint32 `json:"med,omitempty"`
+
+	// ASPathPrepend is how often the own AS is repeated in the path towards external peers,
+	// beyond the one time that is always there: longer paths are less preferred. (extension)
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10
+	ASPathPrepend int32 `json:"asPathPrepend,omitempty"`
+
 	// Communities of the announced routes: NUMBER:NUMBER with numbers up to 65535
 	// (RFC 1997), large:NUMBER:NUMBER:NUMBER (RFC 8092), or a name that a Community object
 	// defines.

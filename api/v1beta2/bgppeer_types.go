@@ -118,6 +118,19 @@ type BGPPeerSpec struct {
 	// +optional
 	BFDProfile string `json:"bfdProfile,omitempty"`
 
+	// BFDStrict keeps the BGP session down until the BFD session is up. Without it, BFD only
+	// ends a BGP session whose path fails. It needs bfdProfile. (extension)
+	// +optional
+	BFDStrict bool `json:"bfdStrict,omitempty"`
+
+	// TTLSecurityHops drops packets from routers that are more hops away (GTSM, RFC 5082);
+	// 1 is a router on a network of the node. The router must be set up alike. Unset means
+	// that it is not checked. (extension)
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=254
+	TTLSecurityHops int32 `json:"ttlSecurityHops,omitempty"`
+
 	// EnableGracefulRestart keeps routes in use while the speaker restarts (RFC 4724).
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="EnableGracefulRestart cannot be changed after creation"

@@ -133,7 +133,12 @@ func runSpeaker(ctx context.Context, args []string) error {
 	engine := l2.New(l2.Options{Log: log, Links: watcher, Exclude: exclude})
 	paths := bfd.New(bfd.Options{Log: log})
 	bridge := speaker.NewBFDBridge(paths, log)
-	routes := bgp.New(bgp.Options{Log: log, BFD: bridge})
+	neighbors := bgp.NewLinkNeighbors(log)
+	routes := bgp.New(bgp.Options{Log: log, BFD: bridge, Neighbors: neighbors})
+	runRoutes := func(ctx context.Context) error {
+		defer neighbors.Wait()
+		return routes.Run(ctx)
+	}
 	metrics, err := speaker.NewMetrics(ctrlmetrics.Registry, engine, routes)
 	if err != nil {
 		return fmt.Errorf("metrics: %w", err)
@@ -172,7 +177,7 @@ func runSpeaker(ctx context.Context, args []string) error {
 		runs = append(runs, gate.Run)
 	}
 	return handover{log: log, members: membership, layer2: engine, bfd: paths}.run(ctx,
-		[]func(context.Context) error{watcher.Run, engine.Run, paths.Run, routes.Run, membership.Run}, runs)
+		[]func(context.Context) error{watcher.Run, engine.Run, paths.Run, runRoutes, membership.Run}, runs)
 }
 
 // membership makes the membership that the flags ask for.

@@ -15,6 +15,11 @@ type Route struct {
 	// LocalPref is nil where the advertisement sets none.
 	LocalPref   *uint32
 	Communities []lb.Community
+	// MED is nil where the advertisement sets none, Prepend the number of extra own ASes.
+	MED     *uint32
+	Prepend uint8
+	// GracefulShutdown asks the peers to prefer other nodes, because this one is drained.
+	GracefulShutdown bool
 	// Advertisement is the name of the BGPAdvertisement that it comes from.
 	Advertisement string
 }
@@ -64,6 +69,8 @@ func bgpRoutes(w *lb.World, svc *lb.Service, a netip.Addr, name string) (routes 
 		return nil, lb.NodeExcluded, ""
 	case w.Gated[name]:
 		return nil, lb.DataplaneNotReady, ""
+	case w.Drained[name]:
+		return nil, lb.NodeDraining, ""
 	}
 	eps := w.Endpoints[svc.Key]
 	switch {
@@ -74,7 +81,7 @@ func bgpRoutes(w *lb.World, svc *lb.Service, a netip.Addr, name string) (routes 
 	}
 	peers := peersOf(w.Config, node)
 	for _, ad := range adverts {
-		r := Route{Prefix: prefixFor(ad, a), LocalPref: ad.LocalPref, Communities: ad.Communities, Advertisement: ad.Name}
+		r := Route{Prefix: prefixFor(ad, a), LocalPref: ad.LocalPref, Communities: ad.Communities, MED: ad.MED, Prepend: ad.Prepend, GracefulShutdown: node.Draining(), Advertisement: ad.Name}
 		for _, p := range peers {
 			if len(ad.Peers) == 0 || slices.Contains(ad.Peers, p) {
 				r.Peers = append(r.Peers, p)

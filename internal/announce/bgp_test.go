@@ -54,6 +54,11 @@ func TestBGPReasons(t *testing.T) {
 			w.Nodes["n1"].Labels[lb.LabelExclude] = ""
 			w.Settings.IgnoreExcludeLabel = true
 		}, want: lb.Elected, peers: []string{"r1", "r2"}},
+		{name: "a drained node announces for a while", change: func(w *lb.World) { w.Nodes["n1"].Labels[lb.LabelDrain] = "" }, want: lb.Elected, peers: []string{"r1", "r2"}},
+		{name: "and then withdraws", change: func(w *lb.World) {
+			w.Nodes["n1"].Labels[lb.LabelDrain] = ""
+			w.Drained["n1"] = true
+		}, want: lb.NodeDraining},
 		{name: "dataplane gate", change: func(w *lb.World) { w.Gated["n1"] = true }, want: lb.DataplaneNotReady},
 		{name: "5.1 Local without endpoint here", change: func(w *lb.World) {
 			w.Services[key("api")].TrafficPolicy = lb.Local

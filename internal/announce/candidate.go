@@ -70,6 +70,8 @@ func (g *group) evaluate(w *lb.World, name string) candidate {
 		return refuse(lb.SpeakerNotAlive, "")
 	case w.Gated[name]:
 		return refuse(lb.DataplaneNotReady, "")
+	case node.Draining():
+		return refuse(lb.NodeDraining, "")
 	}
 	for i := range g.members {
 		if m := &g.members[i]; m.reason == 0 {

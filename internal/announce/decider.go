@@ -186,6 +186,20 @@ func (d *Decider) SetGated(node string, gated bool) {
 	d.touched[node] = true
 }
 
+// SetDrained says whether a node that is drained has asked its peers for long enough to
+// prefer others, and withdraws its routes now.
+func (d *Decider) SetDrained(node string, drained bool) {
+	if d.w.Drained[node] == drained {
+		return
+	}
+	if drained {
+		d.w.Drained[node] = true
+	} else {
+		delete(d.w.Drained, node)
+	}
+	d.touched[node] = true
+}
+
 // SetProbe says what is known of the probe of a new address; nil means that it is free to be
 // announced.
 func (d *Decider) SetProbe(a netip.Addr, p *lb.Probe) {

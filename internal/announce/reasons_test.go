@@ -83,6 +83,11 @@ func TestReasons(t *testing.T) {
 			w.Links = map[string][]lb.Link{}
 			w.Members.Alive = map[string]bool{"n1": true}
 		}, want: lb.Elected, out: lb.Announce},
+		{name: "drained", change: func(w *lb.World) { w.Nodes["n1"].Labels[lb.LabelDrain] = "" }, want: lb.NodeDraining, out: lb.Not, owner: order("192.0.2.10", "n2", "n3")[0]},
+		{name: "drain label set to false", change: func(w *lb.World) {
+			w.Nodes["n1"].Labels[lb.LabelDrain] = "false"
+			w.Members.Alive = map[string]bool{"n1": true}
+		}, want: lb.Elected, out: lb.Announce},
 		{name: "dataplane gate", change: func(w *lb.World) { w.Gated["n1"] = true }, want: lb.DataplaneNotReady, out: lb.Not, owner: order("192.0.2.10", "n2", "n3")[0]},
 		{name: "a new address is probed first", node: byHash[0], change: func(w *lb.World) { w.Probes[addr("192.0.2.10")] = lb.Probe{} }, want: lb.AddressProbing, out: lb.Pending},
 		{name: "a new address that another station has", node: byHash[0], change: func(w *lb.World) {

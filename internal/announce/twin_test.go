@@ -79,6 +79,7 @@ func slowOwner(w *lb.World, a netip.Addr) string {
 	keep(func(n *lb.Node) bool { return !n.NetworkUnavailable })
 	keep(func(n *lb.Node) bool { return !w.Members.Enabled || w.Members.Alive[n.Name] })
 	keep(func(n *lb.Node) bool { return !w.Gated[n.Name] })
+	keep(func(n *lb.Node) bool { return n.Labels[lb.LabelDrain] == "" })
 	usable := func(n string, want func(lb.Link) bool) bool {
 		for _, l := range w.Links[n] {
 			if l.Answers(lb.FamilyOf(a)) && (scopes[n]["*"] || scopes[n][l.Name]) && want(l) {
@@ -163,6 +164,9 @@ func change(t *rapid.T, d *Decider, nodes, names []string) {
 		n := &lb.Node{Name: node, Labels: map[string]string{"zone": rapid.SampledFrom([]string{"x", "y"}).Draw(t, "zone")}}
 		if rapid.IntRange(0, 5).Draw(t, "exclude") == 0 {
 			n.Labels[lb.LabelExclude] = "true"
+		}
+		if rapid.IntRange(0, 5).Draw(t, "drain") == 0 {
+			n.Labels[lb.LabelDrain] = "yes"
 		}
 		n.NetworkUnavailable = rapid.IntRange(0, 5).Draw(t, "network") == 0
 		d.SetNode(node, n)

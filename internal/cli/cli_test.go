@@ -60,6 +60,7 @@ func world(t *testing.T, more ...client.Object) *cluster {
 	objects := []client.Object{
 		service("web", "192.0.2.11"), service("empty", "192.0.2.12"), service("waiting"), slice,
 		&corev1.Service{ObjectMeta: meta("default", "internal"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP}},
+		&corev1.Service{ObjectMeta: meta("default", "foreign"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, LoadBalancerClass: ptr("example.org/other")}},
 		&v1beta1.IPAddressPool{ObjectMeta: meta("metallb-system", "lan"), Spec: v1beta1.IPAddressPoolSpec{Addresses: []string{"192.0.2.0/24"}}},
 		&v1beta1.IPAddressPool{ObjectMeta: meta("metallb-system", "typo"), Spec: v1beta1.IPAddressPoolSpec{Addresses: []string{"192.0.2.300/24"}}},
 		&v1beta1.L2Advertisement{ObjectMeta: meta("metallb-system", "lan")},
@@ -86,21 +87,21 @@ func world(t *testing.T, more ...client.Object) *cluster {
 }
 
 // inspect answers as the speakers of n1 and n2; n1 announces web.
-func inspect(_ context.Context, pod, token string, service *lb.ServiceKey) (*endpoint.SpeakerReport, error) {
-	node := strings.TrimPrefix(pod, "speaker-")
+func inspect(_ context.Context, pod *corev1.Pod, token string, service *lb.ServiceKey) (*endpoint.SpeakerReport, error) {
+	node := pod.Spec.NodeName
 	if node == "n3" {
 		return nil, errors.New("connection refused")
 	}
 	if token != "secret" {
 		return nil, errors.New("unauthorized")
 	}
-	r := &endpoint.SpeakerReport{Node: node, Version: "v1", Members: []string{"n1", "n2"},
+	r := &endpoint.SpeakerReport{Node: node, Version: "v1", Classes: []string{""}, Members: []string{"n1", "n2"},
 		Links: []lb.Link{{Name: "eth0", Usable: true, ARP: true, NDP: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}}}
 	address := netip.MustParseAddr("192.0.2.11")
 	web := lb.ServiceKey{Namespace: "default", Name: "web"}
 	if node == "n1" {
 		r.Addresses = []endpoint.AnnouncedAddress{{Address: address, Services: []lb.ServiceKey{web}, Protocol: lb.Layer2, Layer2: &l2.AddressState{}}}
-		r.Sessions = []endpoint.Session{{Peer: "router", State: "Active", LastError: "dial tcp 192.0.2.254:179: connection refused", BFD: "unknown"}}
+		r.Sessions = []endpoint.Session{{Peer: "router", State: "Active", LastError: "dial tcp 192.0.2.254:179: connection refused"}}
 	}
 	if service != nil {
 		v := lb.Verdict{Service: *service, Address: address, Node: node, Protocol: lb.Layer2, Outcome: lb.Announce, Reason: lb.Elected, AllLinks: true}
@@ -137,6 +138,7 @@ func TestOutputs(t *testing.T) {
 		{name: "why-no-endpoints", ask: explain("empty")},
 		{name: "why-no-address", ask: explain("waiting")},
 		{name: "why-not-a-load-balancer", ask: explain("internal")},
+		{name: "why-other-class", ask: explain("foreign")},
 		{name: "why-strict-arp", prep: ipvs, ask: explain("web")},
 		{name: "why-node", ask: func(c *cluster) (printer, error) { return c.explainNode(t.Context(), "n2") }},
 		{name: "why-node-unreachable", ask: func(c *cluster) (printer, error) { return c.explainNode(t.Context(), "n3") }},

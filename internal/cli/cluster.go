@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -31,8 +32,18 @@ import (
 // askTimeout bounds asking one speaker.
 const askTimeout = 4 * time.Second
 
-// speakerPort is where speakers serve their inspection.
-const speakerPort = "9120"
+// inspectionPort is where a speaker serves its inspection: the port that the manifests call
+// metricshttps, or else the default.
+func inspectionPort(pod *corev1.Pod) string {
+	for _, c := range pod.Spec.Containers {
+		for _, p := range c.Ports {
+			if p.Name == "metricshttps" {
+				return strconv.Itoa(int(p.ContainerPort))
+			}
+		}
+	}
+	return "9120"
+}
 
 // cluster is access to a cluster.
 type cluster struct {
@@ -42,7 +53,7 @@ type cluster struct {
 	system    string
 	account   string
 	// inspect asks the speaker in a pod about itself, and about a Service if one is given.
-	inspect func(ctx context.Context, pod, token string, service *lb.ServiceKey) (*endpoint.SpeakerReport, error)
+	inspect func(ctx context.Context, pod *corev1.Pod, token string, service *lb.ServiceKey) (*endpoint.SpeakerReport, error)
 }
 
 // connect uses kubectl's configuration.
@@ -91,6 +102,8 @@ type answer struct {
 // picture is what is known of a cluster at one moment.
 type picture struct {
 	services map[lb.ServiceKey]*corev1.Service
+	// foreign are the Services that are not ours, with the reason.
+	foreign  map[lb.ServiceKey]lb.Reason
 	verdicts []config.Verdict
 	// answers are by node.
 	answers map[string]answer
@@ -116,7 +129,7 @@ func (c *cluster) look(ctx context.Context, service *lb.ServiceKey) (*picture, e
 	if err := c.client.List(ctx, &pods, client.InNamespace(c.system)); err != nil {
 		return nil, fmt.Errorf("list the pods in %s: %w", c.system, err)
 	}
-	p := &picture{services: map[lb.ServiceKey]*corev1.Service{}, answers: c.ask(ctx, pods.Items, service)}
+	p := &picture{services: map[lb.ServiceKey]*corev1.Service{}, foreign: map[lb.ServiceKey]lb.Reason{}, answers: c.ask(ctx, pods.Items, service)}
 	w := lb.NewWorld()
 	for i := range nodes.Items {
 		n := translate.Node(&nodes.Items[i])
@@ -126,8 +139,10 @@ func (c *cluster) look(ctx context.Context, service *lb.ServiceKey) (*picture, e
 		svc := &services.Items[i]
 		k := lb.ServiceKey{Namespace: svc.Namespace, Name: svc.Name}
 		p.services[k] = svc
-		if svc.Spec.Type == corev1.ServiceTypeLoadBalancer {
+		if ok, why := p.classes().Handles(svc); ok {
 			w.Services[k] = translate.Service(svc)
+		} else {
+			p.foreign[k] = why
 		}
 	}
 	sums := map[lb.ServiceKey]map[string]translate.SliceSum{}
@@ -155,6 +170,16 @@ func (c *cluster) look(ctx context.Context, service *lb.ServiceKey) (*picture, e
 	}
 	p.decider = announce.Decide(w)
 	return p, nil
+}
+
+// classes are those that the speakers serve; where none can be asked, Services without a class.
+func (p *picture) classes() translate.Classes {
+	for _, a := range p.answers {
+		if a.report != nil {
+			return a.report.Classes
+		}
+	}
+	return translate.ParseClasses("")
 }
 
 // heard brings into the World what the speakers said: who is alive, and their links.
@@ -208,7 +233,7 @@ func (c *cluster) ask(ctx context.Context, pods []corev1.Pod, service *lb.Servic
 		wg.Go(func() {
 			a := answer{pod: pod.Name, err: err}
 			if err == nil {
-				a.report, a.err = c.inspect(ctx, pod.Name, token, service)
+				a.report, a.err = c.inspect(ctx, pod, token, service)
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -230,11 +255,11 @@ func (c *cluster) token(ctx context.Context) (string, error) {
 	return t.Status.Token, nil
 }
 
-func (c *cluster) askOne(ctx context.Context, pod, token string, service *lb.ServiceKey) (*endpoint.SpeakerReport, error) {
+func (c *cluster) askOne(ctx context.Context, pod *corev1.Pod, token string, service *lb.ServiceKey) (*endpoint.SpeakerReport, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	req := c.clientset.CoreV1().RESTClient().Get().
-		Namespace(c.system).Resource("pods").Name("https:"+pod+":"+speakerPort).SubResource("proxy").
+		Namespace(c.system).Resource("pods").Name("https:"+pod.Name+":"+inspectionPort(pod)).SubResource("proxy").
 		Suffix(endpoint.SpeakerPath).
 		SetHeader(endpoint.HeaderAuthorization, "Bearer "+token)
 	if service != nil {
@@ -246,7 +271,7 @@ func (c *cluster) askOne(ctx context.Context, pod, token string, service *lb.Ser
 	}
 	var report endpoint.SpeakerReport
 	if err := json.Unmarshal(body, &report); err != nil {
-		return nil, fmt.Errorf("read the answer of %s: %w", pod, err)
+		return nil, fmt.Errorf("read the answer of %s: %w", pod.Name, err)
 	}
 	return &report, nil
 }

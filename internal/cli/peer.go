@@ -100,7 +100,11 @@ func (e *peerExplanation) print(out io.Writer) error {
 		case s.Unknown != "":
 			t.printf("%s\tunknown\t\t\t\t%s\n", s.Node, s.Unknown)
 		default:
-			t.printf("%s\t%s\t%s\t%d\t%s\t%s\n", s.Node, s.State, age(s.Since), s.Prefixes, s.BFD, s.LastError)
+			remark := s.LastError
+			if s.State == established && remark != "" {
+				remark = "before: " + remark
+			}
+			t.printf("%s\t%s\t%s\t%d\t%s\t%s\n", s.Node, s.State, age(s.Since), s.Prefixes, s.BFD, remark)
 		}
 	}
 	if t.err != nil {

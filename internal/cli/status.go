@@ -126,12 +126,13 @@ func (o overview) print(out io.Writer) error {
 		}
 		nodes, remark := strings.Join(a.Nodes, ", "), a.Conflict
 		switch {
-		case len(a.Nodes) == 0 && len(a.Routed) > 0:
-			nodes = strings.Join(a.Routed, ", ") + " (bgp)"
-		case len(a.Nodes) == 0:
+		case len(a.Nodes) == 0 && len(a.Routed) == 0:
 			nodes, remark = "-", "see: kubectl lintel why "+services[0]
 		case len(a.Nodes) > 1:
-			remark = strings.Join(append([]string{"more than one node says that it announces it"}, a.Conflict), "; ")
+			remark = strings.Join(nonEmpty("more than one node says that it answers", a.Conflict), "; ")
+		}
+		if len(a.Routed) > 0 {
+			nodes = strings.Join(nonEmpty(nodes, "bgp: "+strings.Join(a.Routed, ", ")), "; ")
 		}
 		t.printf("%s\t%s\t%s\t%s\t%s\n", a.Address, a.Pool, strings.Join(services, ","), nodes, remark)
 	}

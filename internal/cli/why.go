@@ -116,8 +116,11 @@ func (c *cluster) explain(ctx context.Context, k lb.ServiceKey) (*explanation, e
 	world := p.decider.World()
 	svc := world.Services[k]
 	if svc == nil {
-		e.Reason = lb.NotLoadBalancer
-		e.Sentence = lb.Verdict{Reason: e.Reason}.Sentence()
+		v := lb.Verdict{Reason: p.foreign[k]}
+		if object.Spec.LoadBalancerClass != nil {
+			v.Subject = *object.Spec.LoadBalancerClass
+		}
+		e.Reason, e.Sentence = v.Reason, v.Sentence()
 		return e, nil
 	}
 	if svc.OtherController != "" {

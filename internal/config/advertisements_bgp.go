@@ -9,6 +9,9 @@ import (
 	"github.com/lintel-lb/lintel/internal/lb"
 )
 
+// maxPrepend is the largest asPathPrepend; the schema has it too.
+const maxPrepend = 10
+
 type bgpCandidate = candidate[*v1beta1.BGPAdvertisement, *lb.BGPAdvertisement]
 
 // bgpRules is what the rules for one BGPAdvertisement need of other objects.
@@ -46,6 +49,10 @@ func (rules bgpRules) parseAdvertisement(c *bgpCandidate) *refusal {
 	if spec.LocalPref != 0 {
 		a.LocalPref = new(spec.LocalPref)
 	}
+	if spec.MED != nil {
+		a.MED = new(*spec.MED)
+	}
+	a.Prepend = uint8(min(max(spec.ASPathPrepend, 0), maxPrepend))
 	if r := checkLengths(a); r != nil {
 		return r
 	}

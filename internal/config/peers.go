@@ -35,6 +35,8 @@ func (rules peerRules) parse(c *peerCandidate) *refusal {
 		BFDProfile:      spec.BFDProfile,
 		GracefulRestart: spec.EnableGracefulRestart,
 		MultiHop:        spec.EBGPMultiHop,
+		BFDStrict:       spec.BFDStrict,
+		SecurityHops:    uint8(min(max(spec.TTLSecurityHops, 0), 254)),
 		VRF:             spec.VRFName,
 		DualStack:       spec.DualStackAddressFamily,
 	}
@@ -53,6 +55,9 @@ func (rules peerRules) parse(c *peerCandidate) *refusal {
 	}
 	if r != nil {
 		return r.within("parsing peer %s ", c.ref.Name)
+	}
+	if spec.BFDStrict && spec.BFDProfile == "" {
+		c.warn("bfdStrict has no effect without bfdProfile: name a BFDProfile")
 	}
 	if spec.DisableMP {
 		c.warn("disable mp is deprecated and has no effect since it's the default behavior now: remove disableMP")

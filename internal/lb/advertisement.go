@@ -58,6 +58,10 @@ type BGPAdvertisement struct {
 	AggregationLengthV6 int
 	// LocalPref is the LOCAL_PREF path attribute for internal peers; nil means the default.
 	LocalPref *uint32
+	// MED is the MULTI_EXIT_DISC attribute; nil means none. (extension)
+	MED *uint32
+	// Prepend is how often the own AS is repeated towards external peers, 0 to 10. (extension)
+	Prepend uint8
 	// Communities are resolved, without duplicates, sorted by their text.
 	Communities []Community
 }

@@ -18,6 +18,16 @@ type Node struct {
 // LabelExclude keeps a node from announcing unless the speaker is told to ignore it.
 const LabelExclude = "node.kubernetes.io/exclude-from-external-load-balancers"
 
+// LabelDrain asks for the node to be drained: its addresses move to other nodes, and its
+// routes are withdrawn once the peers had time to prefer others. (extension)
+const LabelDrain = "lintel.dev/drain"
+
+// Draining tells whether the node carries LabelDrain, with any value but "false".
+func (n *Node) Draining() bool {
+	v, ok := n.Labels[LabelDrain]
+	return ok && v != "false"
+}
+
 // Excluded tells whether the node carries LabelExclude, with any value.
 func (n *Node) Excluded() bool {
 	_, ok := n.Labels[LabelExclude]

@@ -36,6 +36,10 @@ type Peer struct {
 	Password Secret
 	// BFDProfile names the profile; empty means no BFD.
 	BFDProfile string
+	// BFDStrict keeps the session down until BFD is up. (extension)
+	BFDStrict bool
+	// SecurityHops is the most hops that packets may come from (RFC 5082); 0 means any. (extension)
+	SecurityHops uint8
 	// GracefulRestart is nil where unset.
 	GracefulRestart *bool
 	// MultiHop allows an external peer that is not directly connected.

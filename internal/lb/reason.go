@@ -63,6 +63,10 @@ const (
 	AddressConflict
 	// NoPeer: advertisements select the Service and this node, and no BGPPeer of theirs does.
 	NoPeer
+	// SessionDown: this node announces by BGP, and no peer of its was sent the address yet.
+	SessionDown
+	// NodeDraining: the node carries LabelDrain.
+	NodeDraining
 	// ConflictingAdvertisements: two BGPAdvertisements give one prefix different local preferences.
 	ConflictingAdvertisements
 )
@@ -95,6 +99,8 @@ func reasonNames() map[Reason]string {
 		AddressProbing:         "AddressProbing",
 		AddressConflict:        "AddressConflict",
 		NoPeer:                 "NoPeer",
+		SessionDown:            "SessionDown",
+		NodeDraining:           "NodeDraining",
 
 		ConflictingAdvertisements: "ConflictingAdvertisements",
 	}
@@ -188,9 +194,13 @@ func (v Verdict) Sentence() string {
 	case NotOnSubnet:
 		return "other nodes have a link on the subnet of the address and this one has none"
 	case DataplaneNotReady:
-		return "kube-proxy on this node does not answer its health check, so traffic would be lost here"
+		return "the check of this node's dataplane (--dataplane-check-url) fails, so traffic would be lost here"
 	case OtherNode:
 		return fmt.Sprintf("could announce; %s does", v.Owner)
+	case SessionDown:
+		return fmt.Sprintf("is to announce the address to %s, and no session is up that has it; kubectl lintel why --peer says more", v.Subject)
+	case NodeDraining:
+		return fmt.Sprintf("the node is drained: it is labelled %s; remove the label when it is to announce again", LabelDrain)
 	case NoPeer:
 		return "no BGPPeer that the advertisements name has a session with this node; check the nodeSelectors of the BGPPeers and spec.peers of the BGPAdvertisement"
 	case ConflictingAdvertisements:

@@ -17,6 +17,9 @@ type World struct {
 	Links map[string][]Link
 	// Gated are the nodes whose own check says that they would not forward traffic now.
 	Gated map[string]bool
+	// Drained are the nodes that are drained and no longer announce by BGP; a node is marked
+	// some time after its drain began, in which its peers learn to prefer others.
+	Drained map[string]bool
 	// Probes is what the observer knows of the probes that it makes of new addresses before it
 	// announces them. An address without entry is free to be announced.
 	Probes map[netip.Addr]Probe
@@ -55,6 +58,7 @@ func NewWorld() *World {
 		Nodes:     map[string]*Node{},
 		Links:     map[string][]Link{},
 		Gated:     map[string]bool{},
+		Drained:   map[string]bool{},
 		Probes:    map[netip.Addr]Probe{},
 	}
 }

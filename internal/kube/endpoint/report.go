@@ -20,6 +20,9 @@ type SpeakerReport struct {
 	Problems []string  `json:"problems,omitempty"`
 	Links    []lb.Link `json:"links"`
 	Gated    bool      `json:"gated,omitempty"`
+	// Classes are the values of spec.loadBalancerClass that are served; the empty one stands
+	// for Services without a class.
+	Classes []string `json:"classes"`
 	// Settings are the flags that bear on decisions.
 	Settings lb.Settings `json:"settings"`
 	// Refused are the objects of the configuration that this speaker does not use.

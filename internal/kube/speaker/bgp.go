@@ -94,6 +94,11 @@ func (s *Speaker) flushBGP() {
 			peer.Routes[prefix] = own.attributes(peer.Config, prefix, r)
 		}
 	}
+	labels := make(map[string]string, len(desired.Peers))
+	for name, peer := range desired.Peers {
+		labels[name] = sessionLabel(peer.Config)
+	}
+	s.metrics.bgp.labels.Store(&labels)
 	if s.BFD != nil {
 		s.BFD.set(paths)
 	}
@@ -102,12 +107,16 @@ func (s *Speaker) flushBGP() {
 
 // merged is what several Services want of one prefix together.
 type merged struct {
-	localPref   *uint32
-	communities []lb.Community
+	localPref *uint32
+	med       *uint32
+	prepend   uint8
+	// gracefulShutdown is the same for all, as it depends on the node.
+	gracefulShutdown bool
+	communities      []lb.Community
 }
 
 // mergeRoutes puts together what all holdings want, by peer and prefix: the union of the
-// communities, and the highest local preference.
+// communities, the highest local preference, the lowest MED, the longest path.
 func mergeRoutes(routes map[holding][]announce.Route) map[string]map[netip.Prefix]merged {
 	out := map[string]map[netip.Prefix]merged{}
 	for _, list := range routes {
@@ -120,6 +129,11 @@ func mergeRoutes(routes map[holding][]announce.Route) map[string]map[netip.Prefi
 				if r.LocalPref != nil && (m.localPref == nil || *r.LocalPref > *m.localPref) {
 					m.localPref = r.LocalPref
 				}
+				if r.MED != nil && (m.med == nil || *r.MED < *m.med) {
+					m.med = r.MED
+				}
+				m.prepend = max(m.prepend, r.Prepend)
+				m.gracefulShutdown = m.gracefulShutdown || r.GracefulShutdown
 				m.communities = append(slices.Clip(m.communities), r.Communities...)
 				out[peer][r.Prefix] = m
 			}

@@ -1,6 +1,9 @@
 package speaker
 
 import (
+	"net/netip"
+	"sync/atomic"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/lintel-lb/lintel/internal/bgp"
@@ -9,7 +12,33 @@ import (
 // bgpCollector reads the state of the sessions when it is asked for.
 type bgpCollector struct {
 	sessions interface{ Snapshot() map[string]bgp.Status }
+	// labels are the ends of the sessions, "address:port", by name of the peer.
+	labels atomic.Pointer[map[string]string]
 }
+
+// label is how MetalLB names a session: by the address and port of the other end; an
+// unnumbered one by its interface.
+func (c *bgpCollector) label(peer string) string {
+	if labels := c.labels.Load(); labels != nil && (*labels)[peer] != "" {
+		return (*labels)[peer]
+	}
+	return peer
+}
+
+// sessionLabel is the label of a session with these parameters.
+func sessionLabel(c bgp.SessionConfig) string {
+	if c.Interface != "" {
+		return c.Interface
+	}
+	port := c.Port
+	if port == 0 {
+		port = bgpPort
+	}
+	return netip.AddrPortFrom(c.PeerAddress, port).String()
+}
+
+// bgpPort is the well-known port (RFC 4271).
+const bgpPort = 179
 
 // bgpSeries is one series for each session.
 type bgpSeries struct {
@@ -56,12 +85,12 @@ func (c *bgpCollector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. The label peer is the name of the BGPPeer.
+// Collect implements prometheus.Collector.
 func (c *bgpCollector) Collect(ch chan<- prometheus.Metric) {
 	sessions := c.sessions.Snapshot()
 	for _, s := range bgpSeriesList() {
 		for peer, st := range sessions {
-			ch <- prometheus.MustNewConstMetric(s.desc(), s.kind, s.value(st), peer)
+			ch <- prometheus.MustNewConstMetric(s.desc(), s.kind, s.value(st), c.label(peer))
 		}
 	}
 }

@@ -31,7 +31,8 @@ func (o ownNode) session(p *lb.Peer) bgp.SessionConfig {
 	c := bgp.SessionConfig{
 		PeerAddress: p.Address, Interface: p.Interface, Port: p.Port,
 		LocalASN: p.MyASN, PeerASN: peerAS(p), RouterID: p.RouterID,
-		Source: p.Source, Device: p.VRF, Password: bgp.Password(p.Password),
+		SecurityHops: p.SecurityHops,
+		Source:       p.Source, Device: p.VRF, Password: bgp.Password(p.Password),
 		Hold: bgp.DefaultHoldTime, Families: families(p), ExtendedNextHop: p.Interface != "",
 	}
 	if p.LocalASN != 0 {
@@ -57,6 +58,9 @@ func (o ownNode) session(p *lb.Peer) bgp.SessionConfig {
 	}
 	if p.BFDProfile != "" && p.Address.IsValid() {
 		c.BFD = bgp.BFDOn
+		if p.BFDStrict {
+			c.BFD = bgp.BFDStrict
+		}
 	}
 	return c
 }
@@ -106,7 +110,10 @@ func (o ownNode) address(f lb.Family) netip.Addr {
 // attributes are the path attributes of a prefix towards one peer. Where the session runs over
 // the other family, the next hop is the node's own address of the prefix's family.
 func (o ownNode) attributes(c bgp.SessionConfig, prefix netip.Prefix, m merged) bgp.Attributes {
-	a := bgp.Attributes{}
+	a := bgp.Attributes{Prepend: m.prepend, GracefulShutdown: m.gracefulShutdown}
+	if m.med != nil {
+		a.MED = bgp.Some(*m.med)
+	}
 	if m.localPref != nil {
 		a.LocalPref = bgp.Some(*m.localPref)
 	}

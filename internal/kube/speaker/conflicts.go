@@ -1,12 +1,28 @@
 package speaker
 
 import (
+	"context"
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lintel-lb/lintel/internal/links"
 )
 
-// applyConflicts reports stations that the engine has seen to claim an address which this
-// node announces: once for each address and station, as an event on its Services. Nothing is
-// fought over.
+// disputeDelay is how long after another node of the cluster claimed an address its rightful
+// owner makes itself known again: the other has noticed its mistake by then.
+const disputeDelay = time.Second
+
+// claim is what was last seen of another station that claims an address.
+type claim struct {
+	mac  links.MAC
+	last time.Time
+}
+
+// applyConflicts looks at the stations that the engine has seen to claim an address which
+// this node announces. A foreign one is reported: once for each address and station, as an
+// event on its Services, and nothing is fought over. One that is a node of the cluster was in
+// the middle of a move, and neighbours may still send to it.
 func (s *Speaker) applyConflicts() {
 	state := s.Engine.Snapshot()
 	for a := range s.conflicts {
@@ -18,19 +34,44 @@ func (s *Speaker) applyConflicts() {
 		if st.Conflict == nil {
 			continue
 		}
-		if mac, reported := s.conflicts[a]; reported && mac == st.Conflict.MAC {
+		seen := claim{mac: st.Conflict.MAC, last: st.Conflict.Last}
+		known, reported := s.conflicts[a]
+		s.conflicts[a] = seen
+		if s.clusterMACs[seen.mac] {
+			if known != seen {
+				s.disputed[a] = true
+			}
 			continue
 		}
-		s.conflicts[a] = st.Conflict.MAC
-		s.Log.Warn("another station claims an address that this node announces", "address", a, "mac", st.Conflict.MAC, "link", st.Conflict.Link)
-		if s.clusterMACs[st.Conflict.MAC] {
-			// Another node of the cluster: a move that is under way.
+		if reported && known.mac == seen.mac {
 			continue
 		}
+		s.Log.Warn("another station claims an address that this node announces", "address", a, "mac", seen.mac, "link", st.Conflict.Link)
 		for _, k := range s.decider.Holders(a) {
 			s.Events.Eventf(serviceRef(k, s.decider.World().Services[k]), corev1.EventTypeWarning, "addressConflict",
 				"%s is announced from node %q, and %s on %s claims it too; take it away from there, or keep it out of the pool",
-				a, s.config.Node, st.Conflict.MAC, st.Conflict.Link)
+				a, s.config.Node, seen.mac, st.Conflict.Link)
 		}
 	}
+}
+
+// announceDisputed makes the addresses known again that this node still has after another node
+// claimed them.
+func (s *Speaker) announceDisputed(ctx context.Context) {
+	for a := range s.disputed {
+		if _, own := s.scopes[a]; !own {
+			delete(s.disputed, a)
+		}
+	}
+	if len(s.disputed) == 0 {
+		return
+	}
+	addrs := sortedAddrs(s.disputed)
+	clear(s.disputed)
+	s.Log.Info("another node claimed addresses that this one has; announcing them again", "addresses", addrs)
+	s.probes.wg.Go(func() {
+		if err := s.Engine.Announce(ctx, addrs...); err != nil && ctx.Err() == nil {
+			s.Log.Warn("cannot announce again", "error", err)
+		}
+	})
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lintel-lb/lintel/internal/announce"
+	"github.com/lintel-lb/lintel/internal/bgp"
 	"github.com/lintel-lb/lintel/internal/kube/endpoint"
 	"github.com/lintel-lb/lintel/internal/lb"
 )
@@ -56,6 +58,7 @@ func (s *Speaker) inspect(service *lb.ServiceKey) endpoint.SpeakerReport {
 		Problems: snap.Health.Problems(),
 		Links:    world.Links[s.config.Node],
 		Settings: world.Settings,
+		Classes:  s.config.Classes,
 		Gated:    world.Gated[s.config.Node],
 	}
 	for _, v := range s.parsed.verdicts {
@@ -66,6 +69,9 @@ func (s *Speaker) inspect(service *lb.ServiceKey) endpoint.SpeakerReport {
 	engine := s.Engine.Snapshot()
 	for _, a := range s.owned() {
 		st := engine.Addresses[a]
+		if st.Conflict != nil && s.clusterMACs[st.Conflict.MAC] {
+			st.Conflict = nil // a move within the cluster, and over
+		}
 		r.Addresses = append(r.Addresses, endpoint.AnnouncedAddress{
 			Address: a, Services: slices.Clone(s.holders[a]), Protocol: lb.Layer2, Layer2: &st})
 	}
@@ -79,7 +85,30 @@ func (s *Speaker) inspect(service *lb.ServiceKey) endpoint.SpeakerReport {
 
 // verdictsOf are the verdicts of both protocols about a Service on this node.
 func (s *Speaker) verdictsOf(k lb.ServiceKey) []lb.Verdict {
-	return s.decider.AllVerdicts(k, s.config.Node)
+	sessions := s.BGP.Snapshot()
+	verdicts := s.decider.AllVerdicts(k, s.config.Node)
+	for i, v := range verdicts {
+		if v.Protocol == lb.BGP && v.Outcome == lb.Announce {
+			verdicts[i] = onWire(v, s.bgp.routes[holding{k, v.Address}], sessions)
+		}
+	}
+	return verdicts
+}
+
+// onWire limits a verdict to the peers that were sent the routes. Where none was, the address
+// is not announced yet.
+func onWire(v lb.Verdict, routes []announce.Route, sessions map[string]bgp.Status) lb.Verdict {
+	wanted := v.Peers
+	v.Peers = slices.DeleteFunc(slices.Clone(wanted), func(peer string) bool {
+		return !slices.ContainsFunc(routes, func(r announce.Route) bool {
+			_, sent := sessions[peer].Routes[r.Prefix]
+			return sent && slices.Contains(r.Peers, peer)
+		})
+	})
+	if len(v.Peers) == 0 {
+		v.Outcome, v.Reason, v.Subject = lb.Pending, lb.SessionDown, strings.Join(wanted, ", ")
+	}
+	return v
 }
 
 // routed are the addresses whose routes are on the wire, sorted.
@@ -118,9 +147,25 @@ func (s *Speaker) sessions() []endpoint.Session {
 	for name, st := range s.BGP.Snapshot() {
 		out = append(out, endpoint.Session{
 			Peer: name, State: st.State.String(), Since: st.Since, LastError: st.LastError,
-			Remote: st.Remote.String(), BFD: st.BFD.String(), Prefixes: len(st.Routes), Pending: st.Pending,
+			Remote: remote(st), BFD: bfdState(st), Prefixes: len(st.Routes), Pending: st.Pending,
 		})
 	}
 	slices.SortFunc(out, func(a, b endpoint.Session) int { return strings.Compare(a.Peer, b.Peer) })
 	return out
+}
+
+// remote is the other end of the connection; empty without one.
+func remote(st bgp.Status) string {
+	if !st.Remote.IsValid() {
+		return ""
+	}
+	return st.Remote.String()
+}
+
+// bfdState is empty where BFD is off.
+func bfdState(st bgp.Status) string {
+	if st.BFD == bgp.BFDUnknown {
+		return ""
+	}
+	return st.BFD.String()
 }

@@ -25,9 +25,9 @@ const bgpStatusDelay = 200 * time.Millisecond
 func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged <-chan struct{}) {
 	// What is on the wire is looked at a moment after a change, once for many.
 	var lookAtBGP <-chan time.Time
+	drain := drainTimer{}
+	var announceAgain <-chan time.Time
 	s.inbox.Post(func(b *batch) { b.config = true })
-	joinWait := time.NewTimer(s.config.JoinWait)
-	defer joinWait.Stop()
 	s.applyLinks()
 	s.applyMembers(false)
 	for {
@@ -36,6 +36,7 @@ func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged <-chan stru
 			return
 		case <-s.inbox.Ready():
 			s.apply(ctx, s.inbox.Take())
+			s.decider.SetDrained(s.config.Node, drain.follow(s.decider.World().Nodes[s.config.Node]))
 			s.flush(ctx)
 			s.started = true
 		case <-linksChanged:
@@ -44,10 +45,17 @@ func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged <-chan stru
 			s.applyLinks()
 		case <-s.Members.Changed():
 			s.applyMembers(false)
-		case <-joinWait.C:
+		case <-s.joinDue:
 			s.applyMembers(true)
 		case <-s.Engine.Changed():
 			s.applyConflicts()
+			if len(s.disputed) > 0 && announceAgain == nil {
+				announceAgain = time.After(disputeDelay)
+			}
+			continue
+		case <-announceAgain:
+			announceAgain = nil
+			s.announceDisputed(ctx)
 			continue
 		case <-bgpChanged:
 			if lookAtBGP == nil {
@@ -58,6 +66,8 @@ func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged <-chan stru
 			lookAtBGP = nil
 			s.announcedBGP()
 			continue
+		case <-drain.due:
+			s.decider.SetDrained(s.config.Node, true)
 		case ask := <-s.questions:
 			ask(s)
 			continue
@@ -274,5 +284,9 @@ func (s *Speaker) Ask(ctx context.Context, question func(*Speaker)) error {
 
 // owned are the addresses that this node announces, sorted.
 func (s *Speaker) owned() []netip.Addr {
-	return slices.SortedFunc(maps.Keys(s.scopes), netip.Addr.Compare)
+	return sortedAddrs(s.scopes)
+}
+
+func sortedAddrs[V any](m map[netip.Addr]V) []netip.Addr {
+	return slices.SortedFunc(maps.Keys(m), netip.Addr.Compare)
 }

@@ -42,6 +42,7 @@ type fakeEngine struct {
 	set     l2.Desired
 	sets    int
 	probed  []netip.Addr
+	again   []netip.Addr
 	state   l2.State
 	changed chan struct{}
 	// conflict is what probes find.
@@ -69,6 +70,13 @@ func (e *fakeEngine) Probe(_ context.Context, r l2.ProbeRequest) (l2.ProbeResult
 }
 
 func (e *fakeEngine) Changed() <-chan struct{} { return e.changed }
+
+func (e *fakeEngine) Announce(_ context.Context, addrs ...netip.Addr) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.again = append(e.again, addrs...)
+	return nil
+}
 
 // announced lists the addresses in the desired set.
 func (e *fakeEngine) announced() []string {
@@ -465,5 +473,28 @@ func TestNobodyAnnouncingIsReportedOnce(t *testing.T) {
 	})
 	if strings.Contains(said[1], ownedBy("n1")[0]+":") {
 		t.Errorf("the first address is reported again: %v", said)
+	}
+}
+
+func TestAnOwnerThatAnotherNodeClaimedMakesItselfKnownAgain(t *testing.T) {
+	h := start(t)
+	a := netip.MustParseAddr(ownedBy("n1")[0])
+	h.service("web", a.String())
+	h.members.become("n1", "n2")
+	h.until("the announcement", func() bool { return len(h.engine.announced()) == 1 })
+	h.engine.mu.Lock()
+	h.engine.state = l2.State{Addresses: map[netip.Addr]l2.AddressState{a: {
+		Conflict: &l2.Conflict{Link: "eth0", MAC: links.MAC{2, 0, 0, 0, 0, 2}, Last: time.Unix(1000, 0)}}}}
+	h.engine.mu.Unlock()
+	h.engine.changed <- struct{}{}
+	h.until("the second announcement", func() bool {
+		h.engine.mu.Lock()
+		defer h.engine.mu.Unlock()
+		return slices.Equal(h.engine.again, []netip.Addr{a})
+	})
+	for len(h.events.Events) > 0 {
+		if e := <-h.events.Events; strings.Contains(e, "addressConflict") {
+			t.Errorf("a node of the cluster is reported as a conflict: %s", e)
+		}
 	}
 }

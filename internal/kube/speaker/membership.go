@@ -3,6 +3,7 @@ package speaker
 import (
 	"bytes"
 	"encoding/json"
+	"time"
 
 	"github.com/lintel-lb/lintel/internal/lb"
 	"github.com/lintel-lb/lintel/internal/links"
@@ -53,9 +54,15 @@ func (s *Speaker) applyMembers(waited bool) {
 		s.decider.SetMembers(lb.Members{})
 		return
 	}
-	if !s.joined {
-		s.waited = s.waited || waited
-		s.joined = snap.Health.Joined && (s.waited || allTold(snap)) || waited && !snap.Health.WaitingForKey
+	if s.joined {
+		// What a starting speaker finds wrong is mostly that others start as well.
+		s.reportMembership(snap.Health.Problems())
+	}
+	if !s.joined && !snap.Health.WaitingForKey {
+		if s.joinDue == nil {
+			s.joinDue = time.After(s.config.JoinWait)
+		}
+		s.joined = waited || snap.Health.Joined && allTold(snap)
 	}
 	cluster := map[links.MAC]bool{}
 	m := lb.Members{Enabled: true, Joining: !s.joined, Alive: make(map[string]bool, len(snap.Alive))}

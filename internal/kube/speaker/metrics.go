@@ -17,6 +17,7 @@ type Metrics struct {
 	gauge  *prometheus.GaugeVec
 	loaded prometheus.Gauge
 	stale  prometheus.Gauge
+	bgp    *bgpCollector
 }
 
 // NewMetrics makes the series and registers them. engine gives the counters of layer 2, and
@@ -36,7 +37,8 @@ func NewMetrics(r prometheus.Registerer, engine interface{ Snapshot() l2.State }
 			Help: "1 while an object of the configuration is refused.",
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.gauge, m.loaded, m.stale, &l2Collector{engine: engine}, &bgpCollector{sessions: sessions}} {
+	m.bgp = &bgpCollector{sessions: sessions}
+	for _, c := range []prometheus.Collector{m.gauge, m.loaded, m.stale, &l2Collector{engine: engine}, m.bgp} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

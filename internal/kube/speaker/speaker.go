@@ -52,6 +52,8 @@ type Engine interface {
 	Snapshot() l2.State
 	// Probe asks whether another station has an address.
 	Probe(context.Context, l2.ProbeRequest) (l2.ProbeResult, error)
+	// Announce makes addresses known once more, with all repetitions.
+	Announce(context.Context, ...netip.Addr) error
 	// Changed receives when the state has changed in more than its counters.
 	Changed() <-chan struct{}
 }
@@ -103,7 +105,7 @@ type Speaker struct {
 	// clusterMACs are the addresses of the links of all nodes. The map is replaced, not changed.
 	clusterMACs map[links.MAC]bool
 	// conflicts are the claims of other stations that were reported, by address.
-	conflicts map[netip.Addr]links.MAC
+	conflicts map[netip.Addr]claim
 	// silent are the addresses that nobody announces, with the reason that was reported.
 	silent map[netip.Addr]lb.Reason
 	// problems are those of the membership that were reported.
@@ -114,9 +116,13 @@ type Speaker struct {
 	started bool
 	// fresh are the new addresses that no node has been chosen for yet.
 	fresh map[netip.Addr]bool
-	// joined is set once other speakers were met or were waited for long enough; waited, when
-	// the time for it is over.
-	joined, waited bool
+	// disputed are addresses that another node of the cluster claimed while this one has them.
+	disputed map[netip.Addr]bool
+	// joinDue receives when the others were waited for long enough; nil before they could be
+	// reached at all.
+	joinDue <-chan time.Time
+	// joined is set once other speakers were met or were waited for long enough.
+	joined bool
 	// parsed are the verdicts about the configuration in force.
 	parsed configSummary
 }
@@ -138,7 +144,8 @@ func New(c Config, p Parts, m *Metrics) *Speaker {
 		scopes:        map[netip.Addr]announce.Scope{},
 		holders:       map[netip.Addr][]lb.ServiceKey{},
 		bgp:           newBGPState(),
-		conflicts:     map[netip.Addr]links.MAC{},
+		conflicts:     map[netip.Addr]claim{},
+		disputed:      map[netip.Addr]bool{},
 		silent:        map[netip.Addr]lb.Reason{},
 		failures:      map[netip.Addr]string{},
 		fresh:         map[netip.Addr]bool{},

@@ -105,6 +105,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
       default: 128
+    - name: asPathPrepend
+      type:
+        scalar: numeric
     - name: communities
       type:
         list:
@@ -124,6 +127,9 @@ var schemaYAML = typed.YAMLObject(`types:
             scalar: string
           elementRelationship: atomic
     - name: localPref
+      type:
+        scalar: numeric
+    - name: med
       type:
         scalar: numeric
     - name: nodeSelectors

@@ -47,6 +47,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: bfdProfile
       type:
         scalar: string
+    - name: bfdStrict
+      type:
+        scalar: boolean
     - name: connectTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
@@ -111,6 +114,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: sourceAddress
       type:
         scalar: string
+    - name: ttlSecurityHops
+      type:
+        scalar: numeric
     - name: vrf
       type:
         scalar: string

@@ -19,6 +19,12 @@ type BGPAdvertisementSpecApplyConfiguration struct {
 	// LocalPref is the LOCAL_PREF attribute (RFC 4271, section 5.1.5), which is sent to
 	// internal peers. 0 means the default of the protocol, 100.
 	LocalPref *uint32 `json:"localPref,omitempty"`
+	// MED is the MULTI_EXIT_DISC attribute (RFC 4271, section 5.1.4): of routes from one
+	// neighbouring AS the lower value is preferred. Unset sends none. (extension)
+	MED *uint32 `json:"med,omitempty"`
+	// ASPathPrepend is how often the own AS is repeated in the path towards external peers,
+	// beyond the one time that is always there: longer paths are less preferred. (extension)
+	ASPathPrepend *int32 `json:"asPathPrepend,omitempty"`
 	// Communities of the announced routes: NUMBER:NUMBER with numbers up to 65535
 	// (RFC 1997), large:NUMBER:NUMBER:NUMBER (RFC 8092), or a name that a Community object
 	// defines.
@@ -66,6 +72,22 @@ func (b *BGPAdvertisementSpecApplyConfiguration) WithAggregationLengthV6(value i
 // If called multiple times, the LocalPref field is set to the value of the last call.
 func (b *BGPAdvertisementSpecApplyConfiguration) WithLocalPref(value uint32) *BGPAdvertisementSpecApplyConfiguration {
 	b.LocalPref = &value
+	return b
+}
+
+// WithMED sets the MED field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MED field is set to the value of the last call.
+func (b *BGPAdvertisementSpecApplyConfiguration) WithMED(value uint32) *BGPAdvertisementSpecApplyConfiguration {
+	b.MED = &value
+	return b
+}
+
+// WithASPathPrepend sets the ASPathPrepend field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ASPathPrepend field is set to the value of the last call.
+func (b *BGPAdvertisementSpecApplyConfiguration) WithASPathPrepend(value int32) *BGPAdvertisementSpecApplyConfiguration {
+	b.ASPathPrepend = &value
 	return b
 }
 

@@ -55,6 +55,13 @@ type BGPPeerSpecApplyConfiguration struct {
 	// BFDProfile names the BFDProfile of a BFD session that watches the router. Unset means
 	// no BFD.
 	BFDProfile *string `json:"bfdProfile,omitempty"`
+	// BFDStrict keeps the BGP session down until the BFD session is up. Without it, BFD only
+	// ends a BGP session whose path fails. It needs bfdProfile. (extension)
+	BFDStrict *bool `json:"bfdStrict,omitempty"`
+	// TTLSecurityHops drops packets from routers that are more hops away (GTSM, RFC 5082);
+	// 1 is a router on a network of the node. The router must be set up alike. Unset means
+	// that it is not checked. (extension)
+	TTLSecurityHops *int32 `json:"ttlSecurityHops,omitempty"`
 	// EnableGracefulRestart keeps routes in use while the speaker restarts (RFC 4724).
 	EnableGracefulRestart *bool `json:"enableGracefulRestart,omitempty"`
 	// EBGPMultiHop allows a router of another AS that is not on a network of the node.
@@ -203,6 +210,22 @@ func (b *BGPPeerSpecApplyConfiguration) WithPasswordSecret(value corev1.SecretRe
 // If called multiple times, the BFDProfile field is set to the value of the last call.
 func (b *BGPPeerSpecApplyConfiguration) WithBFDProfile(value string) *BGPPeerSpecApplyConfiguration {
 	b.BFDProfile = &value
+	return b
+}
+
+// WithBFDStrict sets the BFDStrict field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the BFDStrict field is set to the value of the last call.
+func (b *BGPPeerSpecApplyConfiguration) WithBFDStrict(value bool) *BGPPeerSpecApplyConfiguration {
+	b.BFDStrict = &value
+	return b
+}
+
+// WithTTLSecurityHops sets the TTLSecurityHops field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the TTLSecurityHops field is set to the value of the last call.
+func (b *BGPPeerSpecApplyConfiguration) WithTTLSecurityHops(value int32) *BGPPeerSpecApplyConfiguration {
+	b.TTLSecurityHops = &value
 	return b
 }
 

@@ -1,0 +1,30 @@
+package speaker
+
+import (
+	"time"
+
+	"github.com/lintel-lb/lintel/internal/lb"
+)
+
+// drainWait is how long a node that is drained announces its routes with GRACEFUL_SHUTDOWN
+// (RFC 8326) before it withdraws them: long enough for routers to have moved traffic.
+const drainWait = 5 * time.Second
+
+// drainTimer follows the drain of the own node.
+type drainTimer struct {
+	// due receives when the wait is over; nil while the node is not drained.
+	due   <-chan time.Time
+	until time.Time
+}
+
+// follow takes the node as it is now, and tells whether it has been drained for long enough.
+func (d *drainTimer) follow(n *lb.Node) (drained bool) {
+	switch {
+	case n == nil || !n.Draining():
+		*d = drainTimer{}
+	case d.due == nil:
+		d.until = time.Now().Add(drainWait)
+		d.due = time.After(drainWait)
+	}
+	return d.due != nil && !time.Now().Before(d.until)
+}
