@@ -10,6 +10,7 @@ import (
 
 	"github.com/lintel-lb/lintel/api/v1beta1"
 	"github.com/lintel-lb/lintel/internal/kube/configstate"
+	"github.com/lintel-lb/lintel/internal/lb"
 	"github.com/lintel-lb/lintel/internal/members"
 )
 
@@ -37,6 +38,9 @@ func (s *Speaker) upkeep(ctx context.Context) {
 		if err := s.removeStale(ctx); err != nil && ctx.Err() == nil {
 			s.Log.Warn("cannot remove the status of nodes that are gone", "error", err)
 		}
+		if err := s.recheckOwn(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Warn("cannot look after the status of this node", "error", err)
+		}
 	}
 }
 
@@ -54,6 +58,50 @@ func (s *Speaker) writeState(ctx context.Context, state configstate.Component) e
 	return state.Write(ctx, s.Client, owners, *verdicts)
 }
 
+// recheckOwn has the status objects of this node compared with what it does, which repairs
+// what others did to them: other speakers remove them while they take this one for dead, and
+// an earlier life that ended in a crash leaves them.
+func (s *Speaker) recheckOwn(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	objects, err := s.statusObjects(ctx, client.MatchingLabels{labelNode: s.config.Node})
+	if err != nil {
+		return err
+	}
+	exist := map[reportKey]bool{}
+	for _, o := range objects {
+		l := o.GetLabels()
+		k := reportKey{lb.ServiceKey{Namespace: l[labelServiceNamespace], Name: l[labelServiceName]}, lb.Layer2}
+		if _, bgp := o.(*v1beta1.ServiceBGPStatus); bgp {
+			k.protocol = lb.BGP
+		}
+		exist[k] = true
+	}
+	s.reports.recheck(exist)
+	return nil
+}
+
+// statusObjects lists the status objects of Services.
+func (s *Speaker) statusObjects(ctx context.Context, opts ...client.ListOption) ([]client.Object, error) {
+	var (
+		layer2  v1beta1.ServiceL2StatusList
+		bgp     v1beta1.ServiceBGPStatusList
+		objects []client.Object
+	)
+	for _, list := range []client.ObjectList{&layer2, &bgp} {
+		if err := s.Client.List(ctx, list, append(opts, client.InNamespace(s.config.Namespace))...); err != nil {
+			return nil, fmt.Errorf("list %T: %w", list, err)
+		}
+	}
+	for i := range layer2.Items {
+		objects = append(objects, &layer2.Items[i])
+	}
+	for i := range bgp.Items {
+		objects = append(objects, &bgp.Items[i])
+	}
+	return objects, nil
+}
+
 // removeStale removes the status objects of nodes that are no live members.
 func (s *Speaker) removeStale(ctx context.Context) error {
 	snap := s.Members.Snapshot()
@@ -62,21 +110,9 @@ func (s *Speaker) removeStale(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	var (
-		layer2  v1beta1.ServiceL2StatusList
-		bgp     v1beta1.ServiceBGPStatusList
-		objects []client.Object
-	)
-	for _, list := range []client.ObjectList{&layer2, &bgp} {
-		if err := s.Client.List(ctx, list, client.InNamespace(s.config.Namespace)); err != nil {
-			return fmt.Errorf("list %T: %w", list, err)
-		}
-	}
-	for i := range layer2.Items {
-		objects = append(objects, &layer2.Items[i])
-	}
-	for i := range bgp.Items {
-		objects = append(objects, &bgp.Items[i])
+	objects, err := s.statusObjects(ctx)
+	if err != nil {
+		return err
 	}
 	for _, o := range objects {
 		node := o.GetLabels()[labelNode]

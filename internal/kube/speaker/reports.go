@@ -84,6 +84,30 @@ func (r *reports) setPeers(k lb.ServiceKey, peers []string) {
 	r.queue.Add(reportKey{k, lb.BGP})
 }
 
+// recheck takes the objects that exist, and has those written that lack one and those removed
+// that nothing is reported for.
+func (r *reports) recheck(exist map[reportKey]bool) {
+	r.mu.Lock()
+	want := map[reportKey]bool{}
+	for k := range r.current {
+		want[reportKey{k, lb.Layer2}] = true
+	}
+	for k := range r.peers {
+		want[reportKey{k, lb.BGP}] = true
+	}
+	r.mu.Unlock()
+	for k := range want {
+		if !exist[k] {
+			r.queue.Add(k)
+		}
+	}
+	for k := range exist {
+		if !want[k] {
+			r.queue.Add(k)
+		}
+	}
+}
+
 // write brings one status object in line.
 func (r *reports) write(ctx context.Context, k reportKey) error {
 	r.mu.Lock()
