@@ -122,12 +122,17 @@ func (f fixture) restarts(ctx context.Context, pod string) (int, error) {
 	return n, nil
 }
 
-// process is the ID of a controller's process, which is found by the control group of its Pod.
+// process is the ID of a controller's process, which is found by the control group of its
+// container.
 func (f fixture) process(pod string) int {
 	f.t.Helper()
 	p, err := f.Core.CoreV1().Pods(install.Namespace).Get(f.t.Context(), pod, metav1.GetOptions{})
 	if err != nil {
 		f.t.Fatal(err)
+	}
+	id := ""
+	for _, c := range p.Status.ContainerStatuses {
+		id = strings.TrimPrefix(c.ContainerID, "containerd://")
 	}
 	dirs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
@@ -135,17 +140,14 @@ func (f fixture) process(pod string) int {
 	}
 	for _, dir := range dirs {
 		group, err := os.ReadFile(filepath.Join(dir, "cgroup"))
-		if err != nil || !strings.Contains(strings.ReplaceAll(string(group), "_", "-"), string(p.UID)) {
+		if err != nil || id == "" || !strings.Contains(string(group), id) {
 			continue
 		}
-		argv, err := os.ReadFile(filepath.Join(dir, "cmdline"))
-		if args := strings.Split(string(argv), "\x00"); err == nil && len(args) > 1 && args[1] == "controller" {
-			pid, err := strconv.Atoi(filepath.Base(dir))
-			if err != nil {
-				f.t.Fatal(err)
-			}
-			return pid
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			f.t.Fatal(err)
 		}
+		return pid
 	}
 	f.t.Fatalf("no process of Pod %s", pod)
 	return 0
