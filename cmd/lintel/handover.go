@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lintel-lb/lintel/internal/bfd"
+	"github.com/lintel-lb/lintel/internal/bgp"
 	"github.com/lintel-lb/lintel/internal/l2"
 	"github.com/lintel-lb/lintel/internal/members"
 )
@@ -26,14 +27,14 @@ type handover struct {
 	log     *slog.Logger
 	members members.Membership
 	layer2  *l2.Engine
+	bgp     *bgp.Engine
 	bfd     *bfd.Engine
 }
 
 // run runs the deciding parts and the engines. When ctx is done the deciding parts end, and
 // the speaker leaves the membership, so that others take its addresses over; it goes on
-// answering until they have, or until a bound. Then the engines end; BGP closes without a
-// NOTIFICATION, so that peers with graceful restart keep its routes while it restarts. It
-// returns the first error of any part.
+// answering until they have, or until a bound. Then the engines end. It returns the first
+// error of any part.
 func (h handover) run(ctx context.Context, engines, deciders []func(context.Context) error) error {
 	answering, stopAnswering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAnswering()
@@ -57,8 +58,7 @@ func (h handover) run(ctx context.Context, engines, deciders []func(context.Cont
 }
 
 // handOver leaves the membership and waits until each address was seen announced by another
-// station. A speaker without others waits for nothing. BFD peers are told that the end is
-// meant, so that they do not take it for a failure.
+// station. A speaker without others waits for nothing. Routers are left meanwhile.
 func (h handover) handOver(ctx context.Context) {
 	others := len(h.members.Snapshot().Alive) > 1
 	start := time.Now()
@@ -66,13 +66,7 @@ func (h handover) handOver(ctx context.Context) {
 	defer cancel()
 	var told sync.WaitGroup
 	defer told.Wait()
-	told.Go(func() {
-		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
-		defer cancel()
-		if err := h.bfd.Shutdown(ctx); err != nil {
-			h.log.Warn("could not tell all BFD peers that this speaker goes", "error", err)
-		}
-	})
+	told.Go(func() { h.leaveRouters(ctx) })
 	leaving, stop := context.WithTimeout(ctx, leaveTimeout)
 	defer stop()
 	if err := h.members.Leave(leaving); err != nil {
@@ -93,6 +87,21 @@ func (h handover) handOver(ctx context.Context) {
 			h.log.Info("stopped waiting for addresses to be taken over", "missing", missing)
 			return
 		}
+	}
+}
+
+// leaveRouters closes BGP without a NOTIFICATION, so that peers with graceful restart keep the
+// routes while this speaker restarts, and then tells BFD peers that the end is meant. In this
+// order: FRR takes AdminDown for a failure of the path where the BGP session is still up, and
+// drops the routes (RFC 5882 section 3.2 says not to).
+func (h handover) leaveRouters(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
+	if err := h.bgp.Shutdown(ctx, bgp.Ending{End: bgp.EndRestart}); err != nil {
+		h.log.Warn("could not close all BGP sessions in time", "error", err)
+	}
+	if err := h.bfd.Shutdown(ctx); err != nil {
+		h.log.Warn("could not tell all BFD peers that this speaker goes", "error", err)
 	}
 }
 

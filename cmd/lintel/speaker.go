@@ -176,7 +176,7 @@ func runSpeaker(ctx context.Context, args []string) error {
 	if gate != nil {
 		runs = append(runs, gate.Run)
 	}
-	return handover{log: log, members: membership, layer2: engine, bfd: paths}.run(ctx,
+	return handover{log: log, members: membership, layer2: engine, bgp: routes, bfd: paths}.run(ctx,
 		[]func(context.Context) error{watcher.Run, engine.Run, paths.Run, runRoutes, membership.Run}, runs)
 }
 
