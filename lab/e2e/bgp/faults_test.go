@@ -33,34 +33,45 @@ spec: {transmitInterval: {{.Vars.Interval}}, receiveInterval: {{.Vars.Interval}}
 // time. How long it is seen is printed.
 const lostBound = 10 * time.Second
 
-// watchedScene has the Service web with policy Local and pages on all nodes, announced over
-// sessions that BFD watches from both ends in the interval of so many milliseconds.
-func watchedScene(t testing.TB, interval int, peerLines ...string) (*scene, netip.Prefix) {
+// watchedScene has the Service web with policy Local and pages on these nodes, announced over
+// sessions that BFD watches from both ends in the interval of so many milliseconds; 0 is
+// without BFD.
+func watchedScene(t testing.TB, interval int, nodes []string, peerLines ...string) (*scene, netip.Prefix) {
 	t.Helper()
-	line := "bfd"
-	if interval == 50 {
-		line = "bfd profile fast"
+	var groupLines []string
+	switch interval {
+	case 0:
+	case 50:
+		groupLines = []string{"bfd profile fast"}
+	default:
+		groupLines = []string{"bfd"}
 	}
-	s := newScene(t, over4(line))
-	s.Apply(profile, map[string]any{"Interval": interval})
-	s.peer("four", router4, append(peerLines, "bfdProfile: '"+s.Name+"'")...)
+	s := newScene(t, over4(groupLines...))
+	if interval != 0 {
+		s.Apply(profile, map[string]any{"Interval": interval})
+		peerLines = append(peerLines, "bfdProfile: '"+s.Name+"'")
+	}
+	s.peer("four", router4, peerLines...)
 	s.advertise("")
-	v4, _ := s.pages("Local", s.nodes()...)
-	s.whole(v4)
+	v4, _ := s.pages("Local", nodes...)
+	if interval != 0 {
+		s.watched()
+	}
+	s.whole(v4, nodes...)
 	return s, v4
 }
 
-// whole waits until all nodes announce, are watched and serve.
-func (s *scene) whole(p netip.Prefix) {
+// whole waits until all nodes have sessions, and these announce the prefix and serve.
+func (s *scene) whole(p netip.Prefix, nodes ...string) {
 	s.t.Helper()
-	s.watched()
-	s.router.announced(p, s.nodes()...)
-	s.router.kernelHops(p, len(s.nodes()))
-	s.served(p, s.nodes()...)
+	s.router.sessions(false, s.nodes()...)
+	s.router.announced(p, nodes...)
+	s.router.kernelHops(p, len(nodes))
+	s.served(p, nodes...)
 }
 
 func TestBFD(t *testing.T) {
-	s, v4 := watchedScene(t, 50)
+	s, v4 := watchedScene(t, 50, []string{"n1", "n2", "n3"})
 	for _, w := range s.watched() {
 		if w.Receive != 50 || w.Transmit != 50 {
 			t.Errorf("FRR was told the intervals %d and %d ms by %s; want 50", w.Receive, w.Transmit, w.Peer)
@@ -68,8 +79,11 @@ func TestBFD(t *testing.T) {
 	}
 	lost := s.lose(v4, "n2", lab.FaultBlackhole)
 	t.Logf("n2 is a black hole, BFD 3 x 50 ms: connections failed for %v", lost)
+	began := time.Now()
 	s.Repair("n2")
-	s.whole(v4)
+	s.watched()
+	s.whole(v4, s.nodes()...)
+	t.Logf("n2 announced again %v after its repair began", time.Since(began).Round(time.Millisecond))
 }
 
 // lose breaks a node under load, waits until its routes are gone and requests succeed again,
@@ -114,43 +128,50 @@ func lostSince(r probe.Report, mark string) time.Duration {
 	return last
 }
 
-// A speaker that restarts keeps its routes at a router with graceful restart, whether it was
-// told to end or killed.
+// A speaker that is told to end keeps its routes at a router with graceful restart. No other
+// node announces the address, so a route that is lost shows.
 func TestSpeakerRestarts(t *testing.T) {
-	for _, how := range []string{"SIGTERM", "SIGKILL"} {
-		t.Run(how, func(t *testing.T) {
-			s, v4 := watchedScene(t, 50)
+	for interval, name := range map[int]string{0: "without BFD", 50: "with BFD"} {
+		t.Run(name, func(t *testing.T) {
+			s, v4 := watchedScene(t, interval, []string{"n2"})
 			for node, n := range s.router.sessions(false, s.nodes()...) {
-				if !strings.HasPrefix(n.Graceful.Remote, "Restart") {
+				if n.Graceful.Remote != "Restart" {
 					t.Errorf("FRR knows %s as %q for graceful restart", node, n.Graceful.Remote)
 				}
 			}
-			pod := s.speaker("n2")
-			load := s.Probe(far, probe.Options{URL: url(v4)})
-			load.Mark("restart")
-			began := time.Now()
-			if how == "SIGTERM" {
-				s.kubectl("-n", install.Namespace, "delete", "pod", pod.Name, "--wait=false")
-			} else if err := syscall.Kill(s.pid("n2"), syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-			s.restarted("n2", pod)
-			s.whole(v4)
-			s.Eventually("no route is stale", soon, func(ctx context.Context) error {
-				paths, err := s.router.paths(ctx, v4)
-				if err == nil && paths["n2"].Stale {
-					err = fmt.Errorf("%+v", paths)
-				}
-				return err
-			})
-			r := load.Stop()
-			t.Logf("%s of a speaker, BFD on, graceful restart on: %d of %d requests failed, for %v; all was well after %v",
-				how, r.Failed(), r.Attempts, lostSince(r, "restart"), time.Since(began).Round(time.Millisecond))
-			if how == "SIGTERM" && r.Failed() > 0 {
+			r, took := s.restart(v4, "n2", syscall.SIGTERM)
+			t.Logf("%d of %d requests failed; all was well after %v", r.Failed(), r.Attempts, took)
+			if r.Failed() > 0 {
 				t.Errorf("a planned restart lost requests:\n%v", r)
 			}
 		})
 	}
+}
+
+// restart ends the speaker of the only node that announces a prefix, under load, and waits
+// until its next process has told the router everything.
+func (s *scene) restart(p netip.Prefix, node string, how syscall.Signal) (r probe.Report, took time.Duration) {
+	s.t.Helper()
+	before := s.speaker(node)
+	load := s.Probe(far, probe.Options{URL: url(p)})
+	load.Mark("restart")
+	began := time.Now()
+	if how == syscall.SIGTERM {
+		s.kubectl("-n", install.Namespace, "delete", "pod", before.Name, "--wait=false")
+	} else if err := syscall.Kill(s.pid(node), how); err != nil {
+		s.t.Fatal(err)
+	}
+	s.restarted(node, before)
+	s.whole(p, node)
+	s.Eventually("no route is stale", soon, func(ctx context.Context) error {
+		paths, err := s.router.paths(ctx, p)
+		if err == nil && (len(paths) != 1 || paths[node].Stale) {
+			err = fmt.Errorf("%+v", paths)
+		}
+		return err
+	})
+	took = time.Since(began).Round(time.Millisecond)
+	return load.Stop(), took
 }
 
 // speaker is the speaker's Pod on a node.

@@ -15,10 +15,10 @@ func TestSessionsThatFail(t *testing.T) {
 		lines         []string
 		words         []string
 	}{
-		{name: "wrong password", address: router6, group: over6("password right"), lines: []string{"password: wrong"}, words: []string{"timeout", "timed out", "password"}},
-		{name: "wrong AS of the router", address: router6, group: over6(), lines: []string{"peerASN: 64999"}, words: []string{"64999", "65000"}},
-		{name: "wrong AS of the cluster", address: router6, group: over6(), lines: []string{"myASN: 64998"}, words: []string{"Bad Peer AS", "bad peer AS"}},
-		{name: "nobody there", address: "fd89::99", group: over6(), words: []string{"no route to host", "timeout", "timed out"}},
+		{name: "wrong password", address: router6, group: over6("password right"), lines: []string{"password: wrong"}, words: []string{"no answer"}},
+		{name: "wrong AS of the router", address: router6, group: over6(), lines: []string{"peerASN: 64999"}, words: []string{"the configuration wants AS 64999"}},
+		{name: "wrong AS of the cluster", address: router6, group: over6(), lines: []string{"myASN: 64998"}, words: []string{"bad peer AS"}},
+		{name: "nobody there", address: "fd89::99", group: over6(), words: []string{"no route to host", "no answer"}},
 		{name: "nobody listens", address: "fd89::10", group: over6(), words: []string{"connection refused"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -125,7 +125,7 @@ func TestAttributes(t *testing.T) {
 	s.Apply(aliases, nil)
 	s.peer("ibgp", router4, fmt.Sprintf("myASN: %d", routerASN))
 	s.peer("ebgp", router6)
-	s.advertise("", "localPref: 321", "communities: ['65007:1', 'large:65007:2:3', '"+s.Name+"-alias', 'no-export']")
+	s.advertise("", "localPref: 321", "communities: ['65007:1', 'large:65007:2:3', '"+s.Name+"-alias', '65535:65281']")
 	v4, v6 := s.service("web", "Cluster", "n1")
 	before4, before6 := s.router.sessions(false, s.nodes()...), s.router.sessions(true, s.nodes()...)
 	internal := s.router.announced(v4, s.nodes()...)
