@@ -1,6 +1,7 @@
 package bgp
 
 import (
+	"errors"
 	"fmt"
 	"net"
 
@@ -82,7 +83,7 @@ func (s *session) secondOpen(body []byte) State {
 	}
 	if err != nil {
 		n := wire.Notification{Code: wire.CodeOpen}
-		if we, ok := err.(*wire.Error); ok {
+		if we := (*wire.Error)(nil); errors.As(err, &we) {
 			n = we.Notification
 		}
 		s.dropSecond(&n)

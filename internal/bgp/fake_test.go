@@ -1,7 +1,6 @@
 package bgp
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -145,7 +144,6 @@ type rig struct {
 	*Engine
 	t      testing.TB
 	net    *fakeNet
-	log    *bytes.Buffer
 	cancel context.CancelFunc
 	result chan error
 }

@@ -2,6 +2,7 @@ package bgp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -203,8 +204,8 @@ func (n *LinkNeighbors) serve(ctx context.Context, iface string, w *linkWatch) e
 			return err
 		}
 		msg, cm, from, err := c.ReadFrom()
-		switch ne, ok := err.(net.Error); {
-		case ok && ne.Timeout():
+		switch ne := net.Error(nil); {
+		case errors.As(err, &ne) && ne.Timeout():
 			continue
 		case err != nil:
 			return fmt.Errorf("bgp: link %s: %w", iface, err)

@@ -2,7 +2,9 @@ package wiretest
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 
 	"github.com/lintel-lb/lintel/internal/bgp/wire"
@@ -80,7 +82,7 @@ func Parse(body []byte, four bool) (*Update, error) {
 	u.Withdrawn = w.prefixes(wire.IPv4Unicast)
 	attrs := &reader{b: r.take(r.u16())}
 	if w.err != nil || r.err != nil {
-		return nil, fmt.Errorf("wiretest: withdrawn routes: %v %v", w.err, r.err)
+		return nil, fmt.Errorf("wiretest: withdrawn routes: %w", errors.Join(w.err, r.err))
 	}
 	u.Announced = r.prefixes(wire.IPv4Unicast)
 	empty := len(u.Withdrawn) == 0 && len(u.Announced) == 0
@@ -105,14 +107,14 @@ func Parse(body []byte, four bool) (*Update, error) {
 			return nil, err
 		}
 		if v.err != nil || len(v.b) > 0 {
-			return nil, fmt.Errorf("wiretest: attribute %d: %d octets left, %v", code, len(v.b), v.err)
+			return nil, fmt.Errorf("wiretest: attribute %d: %d octets left: %w", code, len(v.b), errors.Join(v.err, io.ErrUnexpectedEOF))
 		}
 		if code == 15 && len(seen) == 1 && len(attrs.b) == 0 && empty && len(u.Withdrawn) == 0 {
 			u.EndOfRIB = wire.IPv6Unicast
 		}
 	}
 	if attrs.err != nil || r.err != nil {
-		return nil, fmt.Errorf("wiretest: %v %v", attrs.err, r.err)
+		return nil, fmt.Errorf("wiretest: %w", errors.Join(attrs.err, r.err))
 	}
 	if len(u.Announced) > 0 && (!seen[1] || !seen[2] || !u.Route.NextHop.IsValid()) {
 		return nil, fmt.Errorf("wiretest: mandatory attribute missing in %v", seen)
