@@ -58,9 +58,9 @@ const (
 	retryPeriod   = 1 * time.Second
 )
 
-// ErrLostLead is returned by Run when another replica took the lead. The process is to end:
-// what it knows of assignments may be out of date.
-var ErrLostLead = errors.New("controller: another replica leads now")
+// ErrLostLead is returned by Run when it leads no more. The process is to end: what it knows
+// of assignments may be out of date.
+var ErrLostLead = errors.New("controller: lost the lead: the lease was not renewed in time, or another replica has it")
 
 // Controller gives addresses to Services.
 type Controller struct {
@@ -134,6 +134,8 @@ func (c *Controller) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("controller: %w", err)
 	}
+	leads := func() bool { return leads(elector) }
+	c.writer.leads, c.objects.leads = leads, leads
 	elector.Run(ctx)
 	lost := ctx.Err() == nil
 	cancel()

@@ -33,6 +33,8 @@ type objectWriter struct {
 	client    client.Client
 	namespace string
 	queue     workqueue.TypedRateLimitingInterface[config.Ref]
+	// leads is asked before each write; nothing is written while it says no.
+	leads func() bool
 
 	mu   sync.Mutex
 	want map[config.Ref]objectStatus
@@ -47,7 +49,7 @@ type objectStatus struct {
 
 func newObjectWriter(log *slog.Logger, c client.Client, namespace string) *objectWriter {
 	return &objectWriter{
-		log: log, client: c, namespace: namespace,
+		log: log, client: c, namespace: namespace, leads: func() bool { return false },
 		queue: workqueue.NewTypedRateLimitingQueue(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[config.Ref](200*time.Millisecond, 30*time.Second)),
 		want: map[config.Ref]objectStatus{},
@@ -110,6 +112,10 @@ func (w *objectWriter) next(ctx context.Context) bool {
 		return false
 	}
 	defer w.queue.Done(ref)
+	if !w.leads() {
+		w.queue.AddRateLimited(ref)
+		return true
+	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	var err error

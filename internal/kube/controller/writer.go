@@ -47,6 +47,8 @@ type serviceWriter struct {
 	client client.Client
 	events record.EventRecorder
 	queue  workqueue.TypedRateLimitingInterface[lb.ServiceKey]
+	// leads is asked before each write; nothing is written while it says no.
+	leads func() bool
 
 	mu      sync.Mutex
 	seq     uint64
@@ -55,7 +57,7 @@ type serviceWriter struct {
 
 func newServiceWriter(log *slog.Logger, c client.Client, events record.EventRecorder) *serviceWriter {
 	return &serviceWriter{
-		log: log, client: c, events: events,
+		log: log, client: c, events: events, leads: func() bool { return false },
 		queue: workqueue.NewTypedRateLimitingQueue(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[lb.ServiceKey](50*time.Millisecond, 15*time.Second)),
 		pending: map[lb.ServiceKey]assignment{},
@@ -107,6 +109,10 @@ func (w *serviceWriter) next(ctx context.Context) bool {
 	w.mu.Unlock()
 	if !ok {
 		w.queue.Forget(k)
+		return true
+	}
+	if !w.leads() {
+		w.queue.AddRateLimited(k)
 		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
