@@ -24,8 +24,10 @@ const (
 	lease      = "lintel-controller"
 
 	// takeOver is how long a replica may take to lead after its leader fell silent: the time
-	// that the lease lasts, 8 s, and a try every second.
-	takeOver = 10 * time.Second
+	// that the lease lasts, 8 s, after it has last seen it renewed. It looks every 1 to 2.2 s, so
+	// that it sees the last renewal late, and the end of the lease too; the rest is for a busy
+	// machine.
+	takeOver = 15 * time.Second
 
 	// started is how long a Pod may take to run again.
 	started = time.Minute
