@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/lintel-lb/lintel/lab"
 )
@@ -141,7 +143,7 @@ func (c *crowd) remove() {
 	for i := range c.n {
 		g.Go(func() error {
 			_ = c.core.DiscoveryV1().EndpointSlices(c.Namespace).Delete(ctx, name(i), metav1.DeleteOptions{})
-			return c.core.CoreV1().Services(c.Namespace).Delete(ctx, name(i), metav1.DeleteOptions{})
+			return client.IgnoreNotFound(c.core.CoreV1().Services(c.Namespace).Delete(ctx, name(i), metav1.DeleteOptions{}))
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -276,7 +278,7 @@ func (c *crowd) usage() map[string]use {
 	c.b.Helper()
 	out := map[string]use{}
 	for _, h := range c.Lab.Hosts(lab.RoleNode) {
-		text, err := c.Lab.Exec(c.b.Context(), h.Name, "ip", "netns", "pids", c.Lab.Namespace(h.Name))
+		text, err := exec.CommandContext(c.b.Context(), "ip", "netns", "pids", c.Lab.Namespace(h.Name)).Output()
 		if err != nil {
 			c.b.Fatal(err)
 		}

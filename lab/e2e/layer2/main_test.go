@@ -2,6 +2,7 @@ package layer2
 
 import (
 	"context"
+	"flag"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,7 +17,15 @@ import (
 // have no other way to be told where.
 var lintelBinary string
 
+// sideBySide is how many tests run at once. They wait most of the time, so the number of
+// processors says little.
+const sideBySide = "5"
+
 func TestMain(m *testing.M) {
+	// Before flags are parsed, so that the command line has the last word.
+	if err := flag.Set("test.parallel", sideBySide); err != nil {
+		panic(err)
+	}
 	opts := install.Options(lab.Options{Name: "l2", Nodes: 3, Clients: 2})
 	opts.Setup = setup
 	labtest.Main(m, opts)
