@@ -39,10 +39,14 @@ type Options struct {
 }
 
 const (
+	// nodes is how many workers there are: as many as the router of the examples has.
+	nodes = 6
 	// client is the host outside of the cluster that fetches pages.
 	client = "c1"
 	// service is the example Service.
 	service = "metallb-testing"
+	// replicas is how many pods the example gets: some on every node.
+	replicas = "12"
 	// patience bounds every wait.
 	patience = 60 * time.Second
 )
@@ -54,6 +58,7 @@ type demo struct {
 	kube   *kubernetes.Clientset
 	began  time.Time
 	v4, v6 netip.Addr
+	routed netip.Addr // of the Service that is announced by BGP
 }
 
 // Run shows everything. It fails where something is not as it should be.
@@ -61,7 +66,8 @@ func Run(ctx context.Context, o Options) error {
 	d := &demo{Options: o, began: time.Now()}
 	for _, step := range []func(context.Context) error{
 		d.cluster, d.install, d.examples, d.addresses, d.pages, d.explain,
-		d.cable, d.noEndpoints, d.remove, d.stay,
+		d.cable, d.noEndpoints, d.remove,
+		d.router, d.sessions, d.spread, d.bfd, d.crash, d.stay,
 	} {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("demo: %w", err)
@@ -121,8 +127,8 @@ func (d *demo) until(ctx context.Context, what string, done func(context.Context
 }
 
 func (d *demo) cluster(ctx context.Context) error {
-	d.title("A Kubernetes with three nodes, each a network namespace with containerd and kubelet")
-	l, err := lab.Up(ctx, lab.Options{Name: d.Lab, Nodes: 3, Images: d.Images, Progress: d.Out})
+	d.title("A Kubernetes with %d nodes, each a network namespace with containerd and kubelet", nodes)
+	l, err := lab.Up(ctx, lab.Options{Name: d.Lab, Nodes: nodes, Images: d.Images, Progress: d.Out})
 	if err != nil {
 		return err
 	}
@@ -244,7 +250,7 @@ func (d *demo) who(ctx context.Context, a netip.Addr) ([]string, error) {
 
 func (d *demo) pages(ctx context.Context) error {
 	d.title("A client outside of the cluster fetches pages over IPv4 and IPv6, from pods on every node")
-	if err := d.kubectl(ctx, "", "scale", "deployment", service, "--replicas=6"); err != nil {
+	if err := d.kubectl(ctx, "", "scale", "deployment", service, "--replicas="+replicas); err != nil {
 		return err
 	}
 	if err := d.kubectl(ctx, "", "rollout", "status", "deployment/"+service, "--timeout=60s"); err != nil {
@@ -254,11 +260,15 @@ func (d *demo) pages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	all := map[string]bool{}
+	for _, n := range nodes {
+		all[n] = true
+	}
 	for _, a := range []netip.Addr{d.v4, d.v6} {
 		seen := map[string]string{}
 		url := "http://" + netip.AddrPortFrom(a, 8080).String() + "/"
 		err := d.until(ctx, "pages from every node through "+url, func(ctx context.Context) (bool, error) {
-			status, pod, err := d.fetch(ctx, url)
+			status, pod, err := d.fetch(ctx, client, url)
 			if err != nil {
 				return false, err
 			}
@@ -266,7 +276,7 @@ func (d *demo) pages(ctx context.Context) error {
 				seen[nodes[pod]] = pod
 				d.say("GET %s -> %s from pod %s on node %s", url, status, pod, nodes[pod])
 			}
-			return len(seen) == 3, nil
+			return len(seen) == len(all), nil
 		})
 		if err != nil {
 			return fmt.Errorf("%w; pages came from %v", err, slices.Collect(maps.Keys(seen)))
@@ -288,14 +298,14 @@ func (d *demo) podNodes(ctx context.Context) (map[string]string, error) {
 	return out, nil
 }
 
-// fetch gets a page over a new connection from the client.
-func (d *demo) fetch(ctx context.Context, url string) (status, pod string, err error) {
+// fetch gets a page over a new connection from a host.
+func (d *demo) fetch(ctx context.Context, host, url string) (status, pod string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	transport := &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			return d.lab.Dial(ctx, client, network, address)
+			return d.lab.Dial(ctx, host, network, address)
 		},
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -350,7 +360,7 @@ func (d *demo) cable(ctx context.Context) error {
 		// Endpoints on the node that is cut off go only when the cluster has noticed, so
 		// single failures go on; what is of interest is when the address was back.
 		err = d.until(ctx, "pages again", func(ctx context.Context) (bool, error) {
-			_, _, err := d.fetch(ctx, "http://"+netip.AddrPortFrom(d.v4, 8080).String()+"/")
+			_, _, err := d.fetch(ctx, client, "http://"+netip.AddrPortFrom(d.v4, 8080).String()+"/")
 			return err == nil, err
 		})
 	}
@@ -382,7 +392,7 @@ func (d *demo) noEndpoints(ctx context.Context) error {
 	if err := d.lintel(ctx, "why", service); err != nil {
 		return err
 	}
-	if err := d.kubectl(ctx, "", "scale", "deployment", service, "--replicas=6"); err != nil {
+	if err := d.kubectl(ctx, "", "scale", "deployment", service, "--replicas="+replicas); err != nil {
 		return err
 	}
 	return d.kubectl(ctx, "", "rollout", "status", "deployment/"+service, "--timeout=60s")
@@ -423,10 +433,11 @@ func (d *demo) remove(ctx context.Context) error {
 
 func (d *demo) stay(context.Context) error {
 	d.title("Done. The cluster stays for you")
-	d.say(`%[1]s kubectl get services -A      kubectl in the cluster
-%[1]s lintel status                 what Lintel says
-%[1]s exec c1 -- curl -s http://%[2]s:8080/
-%[1]s cut n1; %[1]s heal n1          break something
-make demo-down                       remove every trace`, d.LabCommand, d.v4)
+	d.say(`%[1]s kubectl get services
+%[1]s exec cp -- %[2]s --kubeconfig %[3]s status
+%[1]s probe --from c1 --for 5s http://%[4]s:8080/
+%[1]s probe --from %[5]s --for 5s %[6]s
+%[1]s cut n1      and heal n1; or crash n1 and boot n1
+make demo-down    remove every trace`, d.LabCommand, d.Lintel, d.lab.Kubeconfig(), d.v4, far, d.routedURL())
 	return nil
 }
