@@ -88,7 +88,7 @@ func runController(ctx context.Context, args []string) error {
 	}
 	log.Info("controller starts", "version", version, "namespace", c.namespace)
 	return runAll(ctx, append(c.extra(), store.Start, ctl.Run, server.Start,
-		health{addr: fmt.Sprintf(":%d", c.healthPort), ready: func() error { return nil }}.Run)...)
+		health{addr: fmt.Sprintf(":%d", c.healthPort), ready: ctl.Ready}.Run)...)
 }
 
 // events is a recorder whose queue can be ended.

@@ -67,7 +67,7 @@ func (d *Decider) SetSettings(s lb.Settings) {
 	}
 }
 
-// SetService adds or replaces a Service; nil removes it, with its endpoints.
+// SetService adds or replaces a Service; nil removes it. Endpoints are told apart from it.
 func (d *Decider) SetService(k lb.ServiceKey, s *lb.Service) {
 	old := d.w.Services[k]
 	if old.Equal(s) {

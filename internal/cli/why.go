@@ -124,7 +124,7 @@ func (c *cluster) explain(ctx context.Context, k lb.ServiceKey) (*explanation, e
 		return e, nil
 	}
 	if svc.OtherController != "" {
-		e.Problems = append(e.Problems, fmt.Sprintf("the Service belongs to %s and gets no address here; set spec.loadBalancerClass to say whose it is", svc.OtherController))
+		e.Problems = append(e.Problems, fmt.Sprintf("the Service belongs to %s and gets no address here; if that controller is gone, remove its finalizer, else create the Service with a spec.loadBalancerClass", svc.OtherController))
 	}
 	e.Addresses, e.Pool, e.Policy, e.Endpoints = svc.Addresses, svc.AssignedPool, svc.TrafficPolicy.String(), world.Endpoints[k]
 	for _, a := range svc.Addresses {

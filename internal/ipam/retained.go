@@ -130,10 +130,29 @@ func (a *Allocator) Retained(poolName string) []lb.Retained {
 			out = append(out, entries...)
 		}
 	}
-	slices.SortFunc(out, func(x, y lb.Retained) int {
+	sortRetained(out)
+	return out
+}
+
+// RetainedByPool lists the addresses that are retained, by address and Service, for each pool
+// that has any.
+func (a *Allocator) RetainedByPool() map[string][]lb.Retained {
+	out := map[string][]lb.Retained{}
+	for addr, entries := range a.retained.byAddr {
+		if p := a.poolOf(addr); p != nil {
+			out[p.Name] = append(out[p.Name], entries...)
+		}
+	}
+	for _, list := range out {
+		sortRetained(list)
+	}
+	return out
+}
+
+func sortRetained(list []lb.Retained) {
+	slices.SortFunc(list, func(x, y lb.Retained) int {
 		return cmp.Or(x.Address.Compare(y.Address), x.Service.Compare(y.Service))
 	})
-	return out
 }
 
 // forget ends one retention and tells whether others may have the address now.

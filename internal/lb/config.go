@@ -2,6 +2,7 @@ package lb
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 
 	"go4.org/netipx"
@@ -39,6 +40,15 @@ func (c *Config) Index() *Config {
 	}
 	slices.SortFunc(c.spans, func(a, b span) int { return a.r.From().Compare(b.r.From()) })
 	return c
+}
+
+// Equal tells whether two configurations say the same, in everything that they hold. A nil one
+// equals only a nil one.
+func (c *Config) Equal(o *Config) bool {
+	if c == nil || o == nil {
+		return c == o
+	}
+	return reflect.DeepEqual(c, o)
 }
 
 // Pool gives the pool of that name, or nil.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -43,7 +44,7 @@ type Parts struct {
 	Log    *slog.Logger
 	Cache  cache.Cache
 	Client client.Client
-	// Clientset is used for the election only.
+	// Clientset is used for the election, and for what must not come from the cache.
 	Clientset kubernetes.Interface
 	Events    record.EventRecorder
 	Metrics   *Metrics
@@ -69,6 +70,7 @@ type Controller struct {
 	inbox   *inbox.Inbox[batch]
 	writer  *serviceWriter
 	objects *objectWriter
+	synced  atomic.Bool
 
 	// The rest is owned by the loop of the leader.
 	alloc      *ipam.Allocator
@@ -107,11 +109,11 @@ func (c *Controller) Run(ctx context.Context) error {
 	if err := watch.WaitFor(ctx, synced...); err != nil {
 		return fmt.Errorf("controller: %w", err)
 	}
+	c.synced.Store(true)
 	c.Log.Info("first lists are complete; waiting for the lead", "lease", c.config.Lease)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	leading := make(chan struct{})
-	started := false
+	var term term
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock: &resourcelock.LeaseLock{
 			LeaseMeta:  leaseMeta(c.config),
@@ -123,11 +125,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		RetryPeriod:     retryPeriod,
 		ReleaseOnCancel: true,
 		Callbacks: leaderelection.LeaderCallbacks{
-			OnStartedLeading: func(ctx context.Context) {
-				started = true
-				c.lead(ctx)
-				close(leading)
-			},
+			OnStartedLeading: func(ctx context.Context) { term.serve(func() { c.lead(ctx) }) },
 			OnStoppedLeading: func() {},
 		},
 	})
@@ -139,9 +137,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	elector.Run(ctx)
 	lost := ctx.Err() == nil
 	cancel()
-	if started {
-		<-leading
-	}
+	term.end()
 	if lost {
 		return ErrLostLead
 	}
@@ -151,6 +147,9 @@ func (c *Controller) Run(ctx context.Context) error {
 // lead is the life of a leader.
 func (c *Controller) lead(ctx context.Context) {
 	c.Log.Info("leading")
+	if !c.catchUp(ctx) {
+		return
+	}
 	done := make(chan struct{}, 4)
 	start := func(run func(context.Context)) {
 		go func() { run(ctx); done <- struct{}{} }()

@@ -26,13 +26,16 @@ type entry struct {
 
 // parsed is what came of the configuration when it was read last.
 type parsed struct {
-	config   *lb.Config
-	verdicts []config.Verdict
+	config *lb.Config
 }
+
+// poolReportDelay is how long changes are gathered before the counters of pools follow.
+const poolReportDelay = 100 * time.Millisecond
 
 // loop is the goroutine that owns the allocator.
 func (c *Controller) loop(ctx context.Context) {
 	c.inbox.Post(func(b *batch) { b.config = true })
+	var report <-chan time.Time
 	for {
 		expiry, stop := c.expiry()
 		select {
@@ -43,9 +46,16 @@ func (c *Controller) loop(ctx context.Context) {
 			c.apply(ctx, c.inbox.Take())
 		case <-expiry:
 			c.retry(c.alloc.Expire(time.Now()))
+		case <-report:
+			report = nil
+			c.reportPools()
+			stop()
+			continue
 		}
 		stop()
-		c.reportPools()
+		if report == nil {
+			report = time.After(poolReportDelay)
+		}
 	}
 }
 
@@ -95,7 +105,7 @@ func (c *Controller) apply(ctx context.Context, b *batch) {
 		}
 	}
 	if !c.adopted {
-		if !c.readConfig(ctx) {
+		if c.readConfig(ctx); c.parsed.config == nil {
 			c.inbox.Post(func(n *batch) { n.config = true })
 			return
 		}
@@ -155,7 +165,8 @@ func assignedByUs(svc *corev1.Service) bool {
 	return ok
 }
 
-// readConfig parses the configuration again. What cannot be read leaves the last one in force.
+// readConfig parses the configuration again, and tells whether it is another one. What cannot
+// be read leaves the last one in force.
 func (c *Controller) readConfig(ctx context.Context) bool {
 	in, err := resources.Read(ctx, c.Cache, c.config.Namespace, resources.Context{Nodes: c.nodes, Assigned: c.assigned()})
 	if err != nil {
@@ -163,10 +174,11 @@ func (c *Controller) readConfig(ctx context.Context) bool {
 		return false
 	}
 	result := config.Parse(in)
-	c.parsed = parsed{config: result.Config, verdicts: result.Verdicts}
 	c.Metrics.configLoaded(result.Verdicts)
 	c.objects.verdicts(result.Verdicts)
-	return true
+	same := c.parsed.config.Equal(result.Config)
+	c.parsed = parsed{config: result.Config}
+	return !same
 }
 
 // assigned are the addresses in use, with the pool they came from.
@@ -245,7 +257,7 @@ func (c *Controller) tellForeign(e *entry) {
 	}
 	c.foreign[e.svc.Key] = e.svc.UID
 	c.Events.Eventf(e.object, corev1.EventTypeWarning, "foreignController",
-		"the Service belongs to %s and gets no address here; set spec.loadBalancerClass to say whose it is", e.svc.OtherController)
+		"the Service belongs to %s and gets no address here; if that controller is gone, remove its finalizer, else create the Service with a spec.loadBalancerClass", e.svc.OtherController)
 }
 
 // retry decides again about Services that wait for addresses which are free now.
@@ -265,10 +277,11 @@ func (c *Controller) reportPools() {
 		return
 	}
 	counts := map[string]ipam.Counts{}
+	retained := c.alloc.RetainedByPool()
 	for _, p := range c.parsed.config.Pools {
 		if n, ok := c.alloc.Counts(p.Name); ok {
 			counts[p.Name] = n
-			c.objects.counters(p.Name, n, c.alloc.Retained(p.Name))
+			c.objects.counters(p.Name, n, retained[p.Name])
 		}
 	}
 	c.Metrics.pools(counts)

@@ -22,9 +22,8 @@ import (
 	"github.com/lintel-lb/lintel/internal/lb"
 )
 
-// poolStatusInterval is the shortest time between two writes of one pool's counters, so that
-// a thousand new Services do not cost a thousand writes of the pool.
-const poolStatusInterval = time.Second
+// statusDelay is how long changes by others are gathered before statuses are compared again.
+const statusDelay = time.Second
 
 // objectWriter writes the status of the objects that users write: the condition Accepted of
 // each, and the counters of pools. It is best effort.
@@ -82,7 +81,7 @@ func (w *objectWriter) counters(pool string, n ipam.Counts, retained []lb.Retain
 	}
 	st.counts, st.retained = &n, retained
 	w.want[ref] = st
-	w.queue.AddAfter(ref, poolStatusInterval/10)
+	w.queue.Add(ref)
 }
 
 // again has every status compared with the objects once more, after somebody changed one.
@@ -90,7 +89,7 @@ func (w *objectWriter) again() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for ref := range w.want {
-		w.queue.AddAfter(ref, poolStatusInterval)
+		w.queue.AddAfter(ref, statusDelay)
 	}
 }
 

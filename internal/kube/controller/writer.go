@@ -123,7 +123,9 @@ func (w *serviceWriter) next(ctx context.Context) bool {
 			w.events.Event(a.base, string(e.Type), e.Reason, e.Message)
 		}
 		w.done(k, a)
-	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
+	case apierrors.IsConflict(err):
+		// The change is being decided about; what comes of it takes the events along.
+	case apierrors.IsNotFound(err):
 		w.done(k, a)
 	default:
 		w.log.Warn("cannot write the address of a Service; it will be tried again", "service", k, "error", err)

@@ -31,7 +31,7 @@ func Service(svc *corev1.Service) *lb.Service {
 		Request:       ipam.ParseRequest(svc.Annotations, svc.Spec.LoadBalancerIP),
 		AssignedPool:  svc.Annotations[ipam.AnnotationAllocatedFrom],
 	}
-	if out.AssignedPool == "" && slices.Contains(svc.Finalizers, cloudFinalizer) {
+	if out.AssignedPool == "" && svc.Spec.LoadBalancerClass == nil && slices.Contains(svc.Finalizers, cloudFinalizer) {
 		out.OtherController = "a cloud provider's controller (finalizer " + cloudFinalizer + ")"
 	}
 	if len(svc.Spec.IPFamilies) > 0 && svc.Spec.IPFamilies[0] == corev1.IPv6Protocol {

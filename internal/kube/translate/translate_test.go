@@ -84,6 +84,11 @@ func TestService(t *testing.T) {
 	if Service(foreign).OtherController == "" {
 		t.Error("a Service of a cloud provider's controller is not recognised")
 	}
+	ours := foreign.DeepCopy()
+	ours.Spec.LoadBalancerClass = ptr("ours")
+	if got := Service(ours).OtherController; got != "" {
+		t.Errorf("a Service whose class is ours belongs to %s", got)
+	}
 	foreign.Annotations = map[string]string{"metallb.io/ip-allocated-from-pool": "lan"}
 	if got := Service(foreign).OtherController; got != "" {
 		t.Errorf("a Service that has an address of ours belongs to %s", got)
