@@ -31,27 +31,34 @@ type handover struct {
 	bfd     *bfd.Engine
 }
 
-// run runs the deciding parts and the engines. When ctx is done the deciding parts end, and
-// the speaker leaves the membership, so that others take its addresses over; it goes on
-// answering until they have, or until a bound. Then the engines end. It returns the first
-// error of any part.
-func (h handover) run(ctx context.Context, engines, deciders []func(context.Context) error) error {
+// run runs what decides, the engines, and the servers that the deciding needs or that show it.
+// When ctx is done, or any part fails, the deciding ends, and the speaker leaves the membership,
+// so that others take its addresses over; it goes on answering until they have, or until a
+// bound. Then the engines end; BGP closes without a NOTIFICATION, so that peers with graceful
+// restart keep its routes while it restarts. It returns the errors of all parts.
+func (h handover) run(ctx context.Context, decide func(context.Context) error, engines, servers []func(context.Context) error) error {
 	answering, stopAnswering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAnswering()
-	g, answering := errgroup.WithContext(answering)
+	engineGroup, answering := errgroup.WithContext(answering)
 	for _, run := range engines {
-		g.Go(func() error { return run(answering) })
+		engineGroup.Go(func() error { return run(answering) })
 	}
-	deciding, stopDeciding := context.WithCancel(ctx)
+	serverGroup, deciding := errgroup.WithContext(ctx)
+	deciding, stopDeciding := context.WithCancel(deciding)
 	defer stopDeciding()
 	defer context.AfterFunc(answering, stopDeciding)()
+	for _, run := range servers {
+		serverGroup.Go(func() error { return run(deciding) })
+	}
 
-	err := runAll(deciding, deciders...)
-	if answering.Err() == nil && ctx.Err() != nil {
+	err := decide(deciding)
+	stopDeciding()
+	if answering.Err() == nil {
 		h.handOver(answering)
 	}
 	stopAnswering()
-	if engineErr := g.Wait(); !errors.Is(engineErr, context.Canceled) {
+	err = errors.Join(err, serverGroup.Wait())
+	if engineErr := engineGroup.Wait(); !errors.Is(engineErr, context.Canceled) {
 		err = errors.Join(err, engineErr)
 	}
 	return err

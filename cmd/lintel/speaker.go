@@ -171,13 +171,21 @@ func runSpeaker(ctx context.Context, args []string) error {
 	// A BFD timer must not wait for the one processor that other work keeps busy.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), minProcessors))
 	log.Info("speaker starts", "version", version, "node", f.node, "namespace", c.namespace)
-	runs := append(c.extra(), store.Start, spk.Run, peers.Run, server.Start,
+	servers := append(c.extra(), store.Start, peers.Run, server.Start,
 		health{addr: fmt.Sprintf("127.0.0.1:%d", c.healthPort), ready: spk.Ready}.Run)
 	if gate != nil {
-		runs = append(runs, gate.Run)
+		servers = append(servers, gate.Run)
 	}
-	return handover{log: log, members: membership, layer2: engine, bgp: routes, bfd: paths}.run(ctx,
-		[]func(context.Context) error{watcher.Run, engine.Run, paths.Run, runRoutes, membership.Run}, runs)
+	join := func(ctx context.Context) error {
+		select {
+		case <-spk.Started():
+			return membership.Run(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return handover{log: log, members: membership, layer2: engine, bfd: paths}.run(ctx, spk.Run,
+		[]func(context.Context) error{watcher.Run, engine.Run, paths.Run, runRoutes, join}, servers)
 }
 
 // membership makes the membership that the flags ask for.

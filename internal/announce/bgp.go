@@ -24,6 +24,13 @@ type Route struct {
 	Advertisement string
 }
 
+// Equal tells whether two routes are the same in every respect.
+func (r Route) Equal(o Route) bool {
+	return r.Prefix == o.Prefix && slices.Equal(r.Peers, o.Peers) && equalPtr(r.LocalPref, o.LocalPref) &&
+		slices.Equal(r.Communities, o.Communities) && equalPtr(r.MED, o.MED) && r.Prepend == o.Prepend &&
+		r.GracefulShutdown == o.GracefulShutdown && r.Advertisement == o.Advertisement
+}
+
 // Routes says what a node announces by BGP for one address of a Service, and why, or why
 // not. It depends on nothing that other nodes do: every node that may announce does. The
 // Service must hold the address. A zero Reason in the verdict means that BGP does not
@@ -160,7 +167,7 @@ func prefixFor(ad *lb.BGPAdvertisement, a netip.Addr) netip.Prefix {
 func incompatible(routes []Route) (first, second int, found bool) {
 	for i, r := range routes {
 		for j, o := range routes[:i] {
-			if r.Prefix == o.Prefix && !samePref(r.LocalPref, o.LocalPref) &&
+			if r.Prefix == o.Prefix && !equalPtr(r.LocalPref, o.LocalPref) &&
 				slices.ContainsFunc(r.Peers, func(p string) bool { return slices.Contains(o.Peers, p) }) {
 				return j, i, true
 			}
@@ -169,7 +176,7 @@ func incompatible(routes []Route) (first, second int, found bool) {
 	return 0, 0, false
 }
 
-func samePref(a, b *uint32) bool {
+func equalPtr(a, b *uint32) bool {
 	if a == nil || b == nil {
 		return a == b
 	}

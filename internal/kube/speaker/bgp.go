@@ -30,14 +30,22 @@ type holding struct {
 type bgpState struct {
 	// routes are what each holding wants announced.
 	routes map[holding][]announce.Route
-	// announced are the peers that each Service was last seen to be announced to.
-	announced map[lb.ServiceKey][]string
+	// announced is what each Service was last seen to be announced as.
+	announced map[lb.ServiceKey]onTheWire
+	// last is what the engine was told last.
+	last lastDesired
 	// stale is set when routes, peers or the node changed since the engine was set last.
 	stale bool
 }
 
+// onTheWire are the peers that a Service is announced to, and its addresses.
+type onTheWire struct {
+	peers     []string
+	addresses []netip.Addr
+}
+
 func newBGPState() bgpState {
-	return bgpState{routes: map[holding][]announce.Route{}, announced: map[lb.ServiceKey][]string{}}
+	return bgpState{routes: map[holding][]announce.Route{}, announced: map[lb.ServiceKey]onTheWire{}}
 }
 
 // route brings the routes of an address up to date. It adds the Services that it concerns.
@@ -54,7 +62,7 @@ func (s *Speaker) route(a netip.Addr, before, now []lb.ServiceKey) {
 }
 
 func (s *Speaker) setRoutes(h holding, routes []announce.Route) {
-	if len(routes) == 0 && len(s.bgp.routes[h]) == 0 {
+	if slices.EqualFunc(routes, s.bgp.routes[h], announce.Route.Equal) {
 		return
 	}
 	s.bgp.stale = true
@@ -73,7 +81,12 @@ func (s *Speaker) flushBGP() {
 	s.bgp.stale = false
 	world := s.decider.World()
 	node := world.Nodes[s.config.Node]
-	if world.Config == nil || node == nil {
+	if world.Config == nil {
+		return
+	}
+	if node == nil {
+		// Without a Node object nothing is announced; the sessions stay.
+		s.BGP.Set(s.bgp.last.withoutRoutes())
 		return
 	}
 	own := ownNode{node: node, links: world.Links[node.Name]}
@@ -102,7 +115,20 @@ func (s *Speaker) flushBGP() {
 	if s.BFD != nil {
 		s.BFD.set(paths)
 	}
+	s.bgp.last = lastDesired(desired)
 	s.BGP.Set(desired)
+}
+
+// lastDesired is what the engine was told last.
+type lastDesired bgp.Desired
+
+// withoutRoutes is the same sessions without any route.
+func (d lastDesired) withoutRoutes() bgp.Desired {
+	out := bgp.Desired{Peers: map[string]bgp.Peer{}, Complete: d.Complete}
+	for name, p := range d.Peers {
+		out.Peers[name] = bgp.Peer{Config: p.Config}
+	}
+	return out
 }
 
 // merged is what several Services want of one prefix together.
@@ -160,13 +186,16 @@ func (s *Speaker) announcedBGP() {
 	for k, peers := range now {
 		slices.Sort(peers)
 		before := s.bgp.announced[k]
-		if slices.Equal(peers, before) {
+		addresses := s.addressesOf(k)
+		if slices.Equal(peers, before.peers) && slices.Equal(addresses, before.addresses) {
 			continue
 		}
-		s.bgp.announced[k] = peers
-		s.reports.setPeers(k, peers)
-		s.metrics.announcedBGP(s.config.Node, k, s.addressesOf(k))
-		if len(before) == 0 {
+		s.bgp.announced[k] = onTheWire{peers: peers, addresses: addresses}
+		if !slices.Equal(peers, before.peers) {
+			s.reports.setPeers(k, peers)
+		}
+		s.metrics.announcedBGP(s.config.Node, k, addresses)
+		if len(before.peers) == 0 {
 			s.Events.Eventf(serviceRef(k, s.decider.World().Services[k]), corev1.EventTypeNormal, "nodeAssigned",
 				"announcing from node %q with protocol %q", s.config.Node, lb.BGP)
 		}

@@ -31,13 +31,17 @@ func (w *statusWriter) writeBGP(ctx context.Context, k lb.ServiceKey, peers []st
 		}
 		return nil
 	}
-	err := w.client.Get(ctx, client.ObjectKeyFromObject(obj), obj)
+	owners, err := w.owners(ctx)
+	if err != nil {
+		return err
+	}
+	err = w.client.Get(ctx, client.ObjectKeyFromObject(obj), obj)
+	if err == nil && !belongsTo(obj, owners) {
+		// It is of an earlier pod of this node, and would go with that.
+		err = w.replace(ctx, obj)
+	}
 	switch {
 	case apierrors.IsNotFound(err):
-		owners, err := w.owners(ctx)
-		if err != nil {
-			return err
-		}
 		obj.Labels = map[string]string{labelNode: w.node, labelServiceName: k.Name, labelServiceNamespace: k.Namespace}
 		obj.OwnerReferences = owners
 		if err := w.client.Create(ctx, obj); err != nil {

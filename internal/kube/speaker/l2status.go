@@ -53,14 +53,18 @@ func (w *statusWriter) write(ctx context.Context, k lb.ServiceKey, r report) err
 	for _, l := range r.links {
 		want.Interfaces = append(want.Interfaces, v1beta1.InterfaceInfo{Name: l})
 	}
-	err := w.client.Get(ctx, client.ObjectKeyFromObject(obj), obj)
+	owners, err := w.owners(ctx)
+	if err != nil {
+		return err
+	}
+	err = w.client.Get(ctx, client.ObjectKeyFromObject(obj), obj)
+	if err == nil && !belongsTo(obj, owners) {
+		// It is of an earlier pod of this node, and would go with that.
+		err = w.replace(ctx, obj)
+	}
 	switch {
 	case apierrors.IsNotFound(err):
 		obj.Labels = map[string]string{labelNode: w.node, labelServiceName: k.Name, labelServiceNamespace: k.Namespace}
-		owners, err := w.owners(ctx)
-		if err != nil {
-			return err
-		}
 		obj.OwnerReferences = owners
 		if err := w.client.Create(ctx, obj); err != nil && !apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("create ServiceL2Status: %w", err)
@@ -87,6 +91,22 @@ func (w *statusWriter) owners(ctx context.Context) ([]metav1.OwnerReference, err
 		return nil, fmt.Errorf("read the own pod: %w", err)
 	}
 	return []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID}}, nil
+}
+
+// belongsTo tells whether an object goes with the given owner.
+func belongsTo(o client.Object, owners []metav1.OwnerReference) bool {
+	return slices.EqualFunc(o.GetOwnerReferences(), owners, func(a, b metav1.OwnerReference) bool { return a.UID == b.UID })
+}
+
+// replace removes an object, so that it is made anew, and says so as the API server does.
+func (w *statusWriter) replace(ctx context.Context, o client.Object) error {
+	uid := o.GetUID()
+	if err := client.IgnoreNotFound(w.client.Delete(ctx, o, client.Preconditions{UID: &uid})); err != nil {
+		return err
+	}
+	o.SetUID("")
+	o.SetResourceVersion("")
+	return apierrors.NewNotFound(v1beta1.SchemeGroupVersion.WithResource("").GroupResource(), o.GetName())
 }
 
 func sameStatus(a, b v1beta1.ServiceL2StatusValue) bool {

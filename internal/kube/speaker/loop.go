@@ -2,6 +2,7 @@ package speaker
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/netip"
 	"slices"
@@ -38,7 +39,7 @@ func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged <-chan stru
 			s.apply(ctx, s.inbox.Take())
 			s.decider.SetDrained(s.config.Node, drain.follow(s.decider.World().Nodes[s.config.Node]))
 			s.flush(ctx)
-			s.started = true
+			s.settled = true
 		case <-linksChanged:
 			s.applyLinks()
 		case <-s.Gate.Changed():
@@ -83,6 +84,7 @@ func (s *Speaker) apply(ctx context.Context, b *batch) {
 	}
 	for k, changed := range b.slices {
 		for name, sum := range changed {
+			s.moveSlice(k, name, sum != nil)
 			switch {
 			case sum == nil:
 				delete(s.slices[k], name)
@@ -111,6 +113,21 @@ func (s *Speaker) apply(ctx context.Context, b *batch) {
 	}
 }
 
+// moveSlice takes note of the Service that an EndpointSlice belongs to, and takes it from the one
+// before if its label changed.
+func (s *Speaker) moveSlice(k lb.ServiceKey, name string, exists bool) {
+	slice := lb.ServiceKey{Namespace: k.Namespace, Name: name}
+	if old, known := s.sliceOwner[slice]; known && old != k && exists {
+		delete(s.slices[old], name)
+		s.decider.SetEndpoints(old, translate.Sum(s.slices[old]))
+	}
+	if exists {
+		s.sliceOwner[slice] = k
+	} else if s.sliceOwner[slice] == k {
+		delete(s.sliceOwner, slice)
+	}
+}
+
 // applyConfig reads the configuration again. What cannot be read leaves the old one in force.
 func (s *Speaker) applyConfig(ctx context.Context) {
 	in, err := resources.Read(ctx, s.Cache, s.config.Namespace, resources.Context{Nodes: s.decider.World().Nodes, Assigned: s.assigned()})
@@ -121,7 +138,9 @@ func (s *Speaker) applyConfig(ctx context.Context) {
 	result := config.Parse(in)
 	s.parsed.set(s.Log, result.Verdicts)
 	s.metrics.configLoaded(result.Verdicts)
-	s.decider.SetConfig(result.Config)
+	if !s.decider.World().Config.Equal(result.Config) {
+		s.decider.SetConfig(result.Config)
+	}
 	mine := result.Verdicts
 	if node := s.decider.World().Nodes[s.config.Node]; node != nil {
 		mine = config.ForNode(mine, node)
@@ -174,6 +193,10 @@ func (s *Speaker) decided(ctx context.Context, a netip.Addr, affected map[lb.Ser
 	before, now := s.holders[a], s.decider.Holders(a)
 	for _, k := range slices.Concat(before, now) {
 		affected[k] = true
+		if !slices.Contains(now, k) {
+			delete(s.silent, holding{k, a})
+			delete(s.failures, holding{k, a})
+		}
 	}
 	s.route(a, before, now)
 	switch {
@@ -182,7 +205,7 @@ func (s *Speaker) decided(ctx context.Context, a netip.Addr, affected map[lb.Ser
 		delete(s.fresh, a)
 		s.probes.stop(a)
 		s.decider.SetProbe(a, nil)
-	case len(before) == 0 && s.started:
+	case len(before) == 0 && s.settled:
 		s.holders[a] = slices.Clone(now)
 		s.fresh[a] = true
 	default:
@@ -245,14 +268,15 @@ func (s *Speaker) report(k lb.ServiceKey) {
 // other, lacks the interfaces that its advertisements name.
 func (s *Speaker) reportFailure(v lb.Verdict) {
 	failed := v.Reason == lb.NoUsableLink && v.Subject != "" && v.Owner == ""
+	h := holding{v.Service, v.Address}
 	if !failed {
-		delete(s.failures, v.Address)
+		delete(s.failures, h)
 		return
 	}
-	if s.failures[v.Address] == v.Subject {
+	if s.failures[h] == v.Subject {
 		return
 	}
-	s.failures[v.Address] = v.Subject
+	s.failures[h] = v.Subject
 	s.Events.Eventf(serviceRef(v.Service, s.decider.World().Services[v.Service]), corev1.EventTypeWarning, "announceFailed",
 		"the interfaces specified by LB IP %q doesn't exist in assigned node %q with protocol %q: %s", v.Address, s.config.Node, lb.Layer2, v.Subject)
 }
@@ -269,12 +293,17 @@ func serviceRef(k lb.ServiceKey, svc *lb.Service) *corev1.Service {
 	return ref
 }
 
+// errEnded is the answer to questions that come too late.
+var errEnded = errors.New("speaker: it has ended")
+
 // Ask runs a question in the loop, where it may read everything that the loop owns. It
 // returns when the question was answered, or with the context's error.
 func (s *Speaker) Ask(ctx context.Context, question func(*Speaker)) error {
 	done := make(chan struct{})
 	select {
 	case s.questions <- func(s *Speaker) { defer close(done); question(s) }:
+	case <-s.ended:
+		return errEnded
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -16,13 +16,15 @@ type payload struct {
 	Version int       `json:"v"`
 	Links   []lb.Link `json:"links"`
 	Gated   bool      `json:"gated,omitempty"`
+	// Joining is set while the speaker does not decide yet: it takes no address.
+	Joining bool `json:"joining,omitempty"`
 	// MACs are the Ethernet addresses of the links.
 	MACs []string `json:"macs,omitempty"`
 }
 
 // applyLinks brings the state of this node's links and gate into the World and tells the others.
 func (s *Speaker) applyLinks() {
-	p := payload{Version: 1, Gated: s.Gate.Closed()}
+	p := payload{Version: 1, Gated: s.Gate.Closed(), Joining: !s.joined && s.Members.Snapshot().Enabled}
 	for _, l := range s.Links.Snapshot().Links {
 		if s.config.Usable(&l) {
 			p.MACs = append(p.MACs, l.MAC.String())
@@ -62,7 +64,9 @@ func (s *Speaker) applyMembers(waited bool) {
 		if s.joinDue == nil {
 			s.joinDue = time.After(s.config.JoinWait)
 		}
-		s.joined = waited || snap.Health.Joined && allTold(snap)
+		if s.joined = waited || snap.Health.Joined && allTold(snap); s.joined {
+			s.applyLinks()
+		}
 	}
 	cluster := map[links.MAC]bool{}
 	m := lb.Members{Enabled: true, Joining: !s.joined, Alive: make(map[string]bool, len(snap.Alive))}
@@ -73,7 +77,9 @@ func (s *Speaker) applyMembers(waited bool) {
 		}
 		var p payload
 		if err := json.Unmarshal(member.State, &p); err != nil || p.Version != 1 {
+			// One of MetalLB's speakers never tells; one of ours that has not yet takes no address.
 			s.decider.SetLinks(name, nil, false)
+			s.decider.SetGated(name, !member.Foreign && member.State == nil)
 			continue
 		}
 		for _, text := range p.MACs {
@@ -82,7 +88,7 @@ func (s *Speaker) applyMembers(waited bool) {
 			}
 		}
 		s.decider.SetLinks(name, p.Links, true)
-		s.decider.SetGated(name, p.Gated)
+		s.decider.SetGated(name, p.Gated || p.Joining)
 	}
 	for name := range s.decider.World().Links {
 		if !m.Alive[name] && name != s.config.Node {

@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -8,24 +9,28 @@ import (
 	"github.com/lintel-lb/lintel/internal/lb"
 )
 
-// reportSilence puts an event on a Service whose address nobody answers for, with the reason,
-// so that no refusal is silent. Of all speakers, the alive one with the first name does it.
-// Services that wait for endpoints, or for something that is under way, are not reported:
+// reportSilence puts an event on a Service with an address that nobody announces, with the
+// reason, so that no refusal is silent. Of all speakers, the alive one with the first name does
+// it. Services that wait for endpoints, or for something that is under way, are not reported:
 // that is how Services come and go.
 func (s *Speaker) reportSilence(k lb.ServiceKey) {
+	byAddress := map[netip.Addr][]lb.Verdict{}
 	for _, v := range s.decider.AllVerdicts(k, s.config.Node) {
-		if v.Protocol != lb.Layer2 || !v.Address.IsValid() {
-			continue
+		if v.Address.IsValid() {
+			byAddress[v.Address] = append(byAddress[v.Address], v)
 		}
-		silent := v.Outcome == lb.Not && v.Owner == "" && v.Reason != lb.NoEndpoints && v.Reason != lb.AddressConflict
+	}
+	for a, verdicts := range byAddress {
+		h := holding{k, a}
+		v, silent := silence(verdicts)
 		if !silent || s.firstAlive() != s.config.Node {
-			delete(s.silent, v.Address)
+			delete(s.silent, h)
 			continue
 		}
-		if s.silent[v.Address] == v.Reason {
+		if s.silent[h] == v.Reason {
 			continue
 		}
-		s.silent[v.Address] = v.Reason
+		s.silent[h] = v.Reason
 		where := ""
 		if !v.Reason.OfService() {
 			where = " (said of node " + s.config.Node + "; kubectl lintel why tells the others' reasons)"
@@ -33,6 +38,22 @@ func (s *Speaker) reportSilence(k lb.ServiceKey) {
 		s.Events.Eventf(serviceRef(k, s.decider.World().Services[k]), corev1.EventTypeWarning, "notAnnounced",
 			"no node announces %s: %s%s", v.Address, v.Sentence(), where)
 	}
+}
+
+// silence tells whether one node's verdicts about an address mean that no node announces it, and
+// which of them says why. What another node does by BGP shows only where the reason is likely to
+// be the same there.
+func silence(verdicts []lb.Verdict) (why lb.Verdict, silent bool) {
+	for _, v := range verdicts {
+		general := v.Protocol == lb.Layer2 || v.Reason.OfService() || v.Reason == lb.NoPeer || v.Reason == lb.ConflictingAdvertisements
+		switch {
+		case v.Outcome != lb.Not, v.Owner != "", !general, v.Reason == lb.NoEndpoints, v.Reason == lb.AddressConflict:
+			return lb.Verdict{}, false
+		case !silent:
+			why, silent = v, true
+		}
+	}
+	return why, silent
 }
 
 // firstAlive is the first name of all nodes whose speakers are alive, as far as is known.

@@ -90,6 +90,8 @@ type Speaker struct {
 	reports   *reports
 	metrics   *Metrics
 	deciding  atomic.Bool
+	// started is closed when the loop begins, ended when it has ended.
+	started, ended chan struct{}
 	// verdicts are those about the configuration in force, for the writer of their summary.
 	verdicts      atomic.Pointer[[]config.Verdict]
 	parsedChanged chan struct{}
@@ -97,23 +99,25 @@ type Speaker struct {
 	// The rest is owned by the loop.
 	decider *announce.Decider
 	slices  map[lb.ServiceKey]map[string]translate.SliceSum
-	scopes  map[netip.Addr]announce.Scope
-	holders map[netip.Addr][]lb.ServiceKey
-	told    []byte
-	bgp     bgpState
-	probes  *probes
+	// sliceOwner is the Service of each EndpointSlice, by namespace and name of the slice.
+	sliceOwner map[lb.ServiceKey]lb.ServiceKey
+	scopes     map[netip.Addr]announce.Scope
+	holders    map[netip.Addr][]lb.ServiceKey
+	told       []byte
+	bgp        bgpState
+	probes     *probes
 	// clusterMACs are the addresses of the links of all nodes. The map is replaced, not changed.
 	clusterMACs map[links.MAC]bool
 	// conflicts are the claims of other stations that were reported, by address.
 	conflicts map[netip.Addr]claim
 	// silent are the addresses that nobody announces, with the reason that was reported.
-	silent map[netip.Addr]lb.Reason
+	silent map[holding]lb.Reason
 	// problems are those of the membership that were reported.
 	problems []string
 	// failures are the addresses, with the interfaces they lack, that were reported.
-	failures map[netip.Addr]string
-	// started is set after the first batch: addresses that come later are new.
-	started bool
+	failures map[holding]string
+	// settled is set after the first batch: addresses that come later are new.
+	settled bool
 	// fresh are the new addresses that no node has been chosen for yet.
 	fresh map[netip.Addr]bool
 	// disputed are addresses that another node of the cluster claimed while this one has them.
@@ -137,6 +141,8 @@ func New(c Config, p Parts, m *Metrics) *Speaker {
 		inbox:         inbox.New(newBatch),
 		questions:     make(chan func(*Speaker)),
 		parsedChanged: make(chan struct{}, 1),
+		started:       make(chan struct{}),
+		ended:         make(chan struct{}),
 		reports:       newReports(p.Log, &statusWriter{client: p.Client, node: c.Node, namespace: c.Namespace, pod: c.Pod}),
 		metrics:       m,
 		decider:       announce.Decide(w),
@@ -144,10 +150,11 @@ func New(c Config, p Parts, m *Metrics) *Speaker {
 		scopes:        map[netip.Addr]announce.Scope{},
 		holders:       map[netip.Addr][]lb.ServiceKey{},
 		bgp:           newBGPState(),
+		sliceOwner:    map[lb.ServiceKey]lb.ServiceKey{},
 		conflicts:     map[netip.Addr]claim{},
 		disputed:      map[netip.Addr]bool{},
-		silent:        map[netip.Addr]lb.Reason{},
-		failures:      map[netip.Addr]string{},
+		silent:        map[holding]lb.Reason{},
+		failures:      map[holding]string{},
 		fresh:         map[netip.Addr]bool{},
 	}
 	s.probes = newProbes(p.Engine, func(a netip.Addr, r probeResult) {
@@ -170,14 +177,20 @@ func (s *Speaker) Run(ctx context.Context) error {
 	}
 	s.Log.Info("first lists are complete", "node", s.config.Node)
 	s.deciding.Store(true)
+	close(s.started)
 	var writers sync.WaitGroup
 	writers.Go(func() { s.reports.run(ctx) })
 	writers.Go(func() { s.upkeep(ctx) })
 	s.loop(ctx, linksChanged, bgpChanged)
+	close(s.ended)
 	s.probes.wg.Wait()
 	writers.Wait()
 	return nil
 }
+
+// Started is closed once the speaker has everything that it decides from. A speaker that is a
+// member before that would be given addresses that it does not answer for.
+func (s *Speaker) Started() <-chan struct{} { return s.started }
 
 // Ready says why the speaker does not decide yet; nil means that it does.
 func (s *Speaker) Ready() error {
