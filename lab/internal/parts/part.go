@@ -82,7 +82,18 @@ func moduleVersion(gomod, module string) (string, error) {
 // source finds the source of the lab's module: where this file was compiled
 // from, or $LINTEL_LAB_SOURCE.
 func source(compiled string) (string, error) {
-	for _, dir := range []string{os.Getenv("LINTEL_LAB_SOURCE"), filepath.Join(filepath.Dir(compiled), "../..")} {
+	candidates := []string{os.Getenv("LINTEL_LAB_SOURCE"), filepath.Join(filepath.Dir(compiled), "../..")}
+	// A program built with -trimpath does not know where it comes from: it is in lab/bin, or it
+	// is a test, which runs in a folder of the module.
+	if self, err := os.Executable(); err == nil {
+		candidates = append(candidates, filepath.Join(filepath.Dir(self), ".."))
+	}
+	if wd, err := os.Getwd(); err == nil {
+		for ; wd != filepath.Dir(wd); wd = filepath.Dir(wd) {
+			candidates = append(candidates, wd)
+		}
+	}
+	for _, dir := range candidates {
 		if dir == "" {
 			continue
 		}
