@@ -69,6 +69,9 @@ func Up(ctx context.Context, o Options) (l *Lab, err error) {
 
 func (l *Lab) start(ctx context.Context, o Options, programs []string) error {
 	s := steps{to: o.Progress, start: time.Now()}
+	if err := raiseLimits(len(l.plan.With(RoleNode)), s.done); err != nil {
+		return err
+	}
 	if err := l.writeFiles(o, programs); err != nil {
 		return err
 	}
