@@ -184,7 +184,7 @@ func runSpeaker(ctx context.Context, args []string) error {
 			return nil
 		}
 	}
-	return handover{log: log, members: membership, layer2: engine, bfd: paths}.run(ctx, spk.Run,
+	return handover{log: log, members: membership, layer2: engine, bgp: routes, bfd: paths}.run(ctx, spk.Run,
 		[]func(context.Context) error{watcher.Run, engine.Run, paths.Run, runRoutes, join}, servers)
 }
 
