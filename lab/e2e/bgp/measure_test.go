@@ -262,6 +262,9 @@ func BenchmarkSpeakerRestarts(b *testing.B) {
 						s, v4 := watchedScene(b, interval, []string{"n2"}, fmt.Sprintf("enableGracefulRestart: %t", graceful))
 						r, took := s.restart(v4, "n2", how)
 						b.ReportMetric(float64(r.Failed()), "lost-requests")
+						if r.Failed() > 0 {
+							b.Logf("%v", r)
+						}
 						b.ReportMetric(ms(lostSince(r, "restart")), "lost-ms")
 						b.ReportMetric(ms(took), "restart-ms")
 					}
