@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/lintel-lb/lintel/lab/internal/machine"
 )
 
@@ -182,5 +180,5 @@ func (l *Lab) Signal(host, daemon string, signal syscall.Signal) error {
 	if err != nil {
 		return err
 	}
-	return m.Signal(daemon, unix.Signal(signal))
+	return m.Signal(daemon, signal)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -64,8 +65,8 @@ func (h handover) run(ctx context.Context, decide func(context.Context) error, e
 	return err
 }
 
-// handOver leaves the membership and waits until each address was seen announced by another
-// station. A speaker without others waits for nothing. Routers are left meanwhile.
+// handOver leaves the membership and goes on answering for each address until it was seen
+// announced by another station. A speaker without others waits for nothing. Routers are left meanwhile.
 func (h handover) handOver(ctx context.Context) {
 	others := len(h.members.Snapshot().Alive) > 1
 	start := time.Now()
@@ -83,7 +84,11 @@ func (h handover) handOver(ctx context.Context) {
 		return
 	}
 	for {
-		missing := missingHandOvers(h.layer2.Snapshot(), start)
+		rest, taken := notTakenOver(h.layer2.Snapshot(), start)
+		if taken > 0 {
+			h.layer2.Set(rest)
+		}
+		missing := len(rest.Addresses)
 		if missing == 0 {
 			h.log.Info("all addresses were taken over", "after", time.Since(start))
 			return
@@ -112,14 +117,16 @@ func (h handover) leaveRouters(ctx context.Context) {
 	}
 }
 
-// missingHandOvers counts the addresses that nobody else has announced since start. Claims are
-// known to a second.
-func missingHandOvers(s l2.State, start time.Time) int {
-	missing := 0
-	for _, st := range s.Addresses {
-		if st.Conflict == nil || st.Conflict.Last.Before(start.Truncate(time.Second)) {
-			missing++
+// notTakenOver gives the addresses that nobody else has announced since start, on the links
+// where they are answered, and counts the others. Claims are known to a second.
+func notTakenOver(s l2.State, start time.Time) (rest l2.Desired, taken int) {
+	rest.Addresses = map[netip.Addr]l2.Scope{}
+	for a, st := range s.Addresses {
+		if st.Conflict != nil && !st.Conflict.Last.Before(start.Truncate(time.Second)) {
+			taken++
+			continue
 		}
+		rest.Addresses[a] = l2.Scope{Links: st.Links}
 	}
-	return missing
+	return rest, taken
 }

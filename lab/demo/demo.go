@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -120,7 +121,7 @@ func (d *demo) until(ctx context.Context, what string, done func(context.Context
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s did not happen within %s (last error: %v)", what, patience, last)
+			return fmt.Errorf("%s did not happen within %s: %w", what, patience, errors.Join(ctx.Err(), last))
 		case <-tick.C:
 		}
 	}

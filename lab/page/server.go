@@ -122,7 +122,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	if err != nil {
 		err = errors.Join(err, srv.Close())
 	}
-	<-served
+	_ = <-served // that it was closed
 	if err != nil {
 		return fmt.Errorf("page: stop: %w", err)
 	}

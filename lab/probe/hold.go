@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -71,7 +72,7 @@ func (p *Probe) stream(ctx context.Context) (b Break, opened bool) {
 	switch {
 	case isTimeout(err):
 		b.Reason = ReasonSilent
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		b.Reason = ReasonClosed
 	default:
 		b.Reason = exchangeReason(err)

@@ -2,7 +2,6 @@ package layer2
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -287,16 +286,4 @@ func (s *scene) label(node, key, value string) {
 	s.t.Helper()
 	s.kubectl("label", "node", node, key+"="+value, "--overwrite")
 	s.t.Cleanup(func() { s.kubectl("label", "node", node, key+"-") })
-}
-
-// hold is for what must stay as it is: it fails if check fails within the time.
-func (s *scene) hold(what string, d time.Duration, check func(ctx context.Context) error) {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), d)
-	defer cancel()
-	for ctx.Err() == nil {
-		if err := check(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			s.t.Fatalf("%s: %v", what, err)
-		}
-	}
 }
