@@ -68,11 +68,20 @@ func (s *session) connect(e event) State {
 		if s.cfg.Interface != "" {
 			s.fail(fmt.Errorf("bgp: connect: no router on link %s was found or answered within %v", s.cfg.Interface, s.cfg.connectTime()))
 		} else {
-			s.fail(fmt.Errorf("bgp: connect: no answer within %v", s.cfg.connectTime()))
+			s.fail(fmt.Errorf("bgp: connect: no answer within %v%s", s.cfg.connectTime(), s.passwordHint()))
 		}
 		return s.startConnect()
 	}
 	return StateConnect
+}
+
+// passwordHint names a cause of silence that the network does not tell: segments with another
+// TCP MD5 key are dropped (RFC 2385, section 2).
+func (s *session) passwordHint() string {
+	if s.cfg.Password == "" {
+		return ""
+	}
+	return "; the peer may have another password, or none"
 }
 
 func (s *session) active(e event) State {

@@ -122,7 +122,9 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	if err != nil {
 		err = errors.Join(err, srv.Close())
 	}
-	_ = <-served // that it was closed
+	if closed := <-served; !errors.Is(closed, http.ErrServerClosed) {
+		err = errors.Join(err, closed)
+	}
 	if err != nil {
 		return fmt.Errorf("page: stop: %w", err)
 	}
