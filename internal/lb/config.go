@@ -42,9 +42,9 @@ func (c *Config) Index() *Config {
 	return c
 }
 
-// Equal tells whether two configurations say the same, in everything that they hold. A nil one
-// equals only a nil one.
-func (c *Config) Equal(o *Config) bool {
+// SameAs tells whether two configurations say the same, in everything that they hold. A nil one
+// is the same only as a nil one.
+func (c *Config) SameAs(o *Config) bool {
 	if c == nil || o == nil {
 		return c == o
 	}

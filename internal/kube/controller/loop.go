@@ -176,7 +176,7 @@ func (c *Controller) readConfig(ctx context.Context) bool {
 	result := config.Parse(in)
 	c.Metrics.configLoaded(result.Verdicts)
 	c.objects.verdicts(result.Verdicts)
-	same := c.parsed.config.Equal(result.Config)
+	same := c.parsed.config.SameAs(result.Config)
 	c.parsed = parsed{config: result.Config}
 	return !same
 }

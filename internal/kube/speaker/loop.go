@@ -138,7 +138,7 @@ func (s *Speaker) applyConfig(ctx context.Context) {
 	result := config.Parse(in)
 	s.parsed.set(s.Log, result.Verdicts)
 	s.metrics.configLoaded(result.Verdicts)
-	if !s.decider.World().Config.Equal(result.Config) {
+	if !s.decider.World().Config.SameAs(result.Config) {
 		s.decider.SetConfig(result.Config)
 	}
 	mine := result.Verdicts
