@@ -95,15 +95,7 @@ func holdOver(pools []*poolCandidate, assigned map[netip.Addr]string, holding ma
 		if err != nil {
 			return out // cannot happen: only valid ranges were added
 		}
-		var free []netipx.IPRange
-		for _, r := range c.value.Ranges {
-			var b netipx.IPSetBuilder
-			b.AddRange(r)
-			b.RemoveSet(others)
-			if set, err := b.IPSet(); err == nil {
-				free = append(free, set.Ranges()...)
-			}
-		}
+		free := disjoint(c.value.Ranges, others)
 		c.value.Ranges, c.value.Drain = free, true
 		if !holders(known, assigned)[c.ref.Name] {
 			continue // another pool has what Services got from this one
@@ -115,6 +107,28 @@ func holdOver(pools []*poolCandidate, assigned map[netip.Addr]string, holding ma
 		}
 	}
 	slices.SortFunc(out, func(a, b *lb.Pool) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// disjoint gives the ranges, in their order, without what others have and without what an
+// earlier one of them has: a pool may be refused because its entries overlap one another.
+func disjoint(ranges []netipx.IPRange, others *netipx.IPSet) []netipx.IPRange {
+	var out []netipx.IPRange
+	var taken netipx.IPSetBuilder
+	taken.AddSet(others)
+	for _, r := range ranges {
+		var b netipx.IPSetBuilder
+		b.AddRange(r)
+		before, err := taken.IPSet()
+		if err != nil {
+			return out // cannot happen: only valid ranges were added
+		}
+		b.RemoveSet(before)
+		if set, err := b.IPSet(); err == nil {
+			out = append(out, set.Ranges()...)
+		}
+		taken.AddRange(r)
+	}
 	return out
 }
 

@@ -11,7 +11,7 @@ import (
 type poolCandidate = candidate[*v1beta1.IPAddressPool, *lb.Pool]
 
 // parsePool applies the rules that concern one pool alone. The pool that it leaves behind
-// has all ranges that can be read, also where it is refused.
+// has all ranges that can be read, also where it is refused: then they may overlap.
 func parsePool(c *poolCandidate) *refusal {
 	in := c.object
 	spec := &in.Spec
@@ -52,6 +52,7 @@ func parseRanges(p *lb.Pool, entries []string) *refusal {
 			r = refuse(ReasonInvalidAddresses,
 				"CIDR %q in pool %q overlaps with already defined CIDR %q: both are in spec.addresses of this pool; remove or narrow one of them",
 				entry, p.Name, other.entry)
+			p.Ranges = append(p.Ranges, rng)
 		} else {
 			taken = taken.add(claim{IPRange: rng, pool: p.Name, entry: entry})
 			p.Ranges = append(p.Ranges, rng)

@@ -1,0 +1,33 @@
+package config
+
+import (
+	"net/netip"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lintel-lb/lintel/api/v1beta1"
+)
+
+// A pool whose entries overlap one another is refused; Services keep what they have from any
+// of its entries all the same.
+func TestAPoolThatOverlapsItselfHoldsAllItsAddresses(t *testing.T) {
+	last := netip.MustParseAddr("10.0.0.4")
+	res := Parse(Resources{
+		Namespace: namespace,
+		Pools: []*v1beta1.IPAddressPool{{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "d"},
+			Spec: v1beta1.IPAddressPoolSpec{Addresses: []string{"10.0.0.0/30", "10.0.0.0-10.0.0.4"}}}},
+		Assigned: map[netip.Addr]string{last: "d", netip.MustParseAddr("10.0.0.1"): "d"},
+	})
+	if res.Verdicts[0].Accepted {
+		t.Error("the pool is accepted")
+	}
+	for a := range map[string]bool{"10.0.0.0": true, "10.0.0.1": true, "10.0.0.3": true, "10.0.0.4": true} {
+		if p := res.Config.PoolOf(netip.MustParseAddr(a)); p == nil || p.Name != "d" || !p.Drain {
+			t.Errorf("%s is in %v", a, p)
+		}
+	}
+	if n := len(res.Config.Pools[0].Ranges); n != 2 {
+		t.Errorf("%d ranges, want two that are disjoint", n)
+	}
+}
