@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,7 +60,8 @@ func wait(ctx context.Context, what string, check func(context.Context) error) e
 	}
 }
 
-// waitReady returns when every node is Ready.
+// waitReady returns when every node is Ready and takes Pods: the scheduler passes over a node
+// until its taint is gone, which is a moment later.
 func (l *Lab) waitReady(ctx context.Context) error {
 	client, err := l.Client()
 	if err != nil {
@@ -82,6 +84,8 @@ func (l *Lab) waitReady(ctx context.Context) error {
 		for _, n := range list.Items {
 			if ready := readiness(&n); ready.Status != corev1.ConditionTrue {
 				waiting = append(waiting, n.Name+" "+ready.Message)
+			} else if slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeNotReady }) {
+				waiting = append(waiting, n.Name+" is tainted "+corev1.TaintNodeNotReady)
 			}
 		}
 		if len(waiting) > 0 {
