@@ -7,32 +7,18 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/lintel-lb/lintel/api/v1beta1"
-	"github.com/lintel-lb/lintel/api/v1beta2"
 	"github.com/lintel-lb/lintel/internal/kube/resources"
 )
-
-// scheme knows every kind that the daemons use.
-func scheme() (*runtime.Scheme, error) {
-	s := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1beta1.AddToScheme, v1beta2.AddToScheme} {
-		if err := add(s); err != nil {
-			return nil, fmt.Errorf("scheme: %w", err)
-		}
-	}
-	return s, nil
-}
 
 // caches makes a cache that holds of each object only what is used, and a client that reads
 // from it. pods selects the pods that are of interest.
 func caches(cfg *rest.Config, namespace string, pods labels.Selector) (cache.Cache, client.Client, error) {
-	s, err := scheme()
+	s, err := resources.Scheme()
 	if err != nil {
 		return nil, nil, err
 	}

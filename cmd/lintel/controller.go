@@ -15,6 +15,7 @@ import (
 
 	"github.com/lintel-lb/lintel/internal/kube/controller"
 	"github.com/lintel-lb/lintel/internal/kube/endpoint"
+	"github.com/lintel-lb/lintel/internal/kube/resources"
 	"github.com/lintel-lb/lintel/internal/kube/translate"
 )
 
@@ -100,7 +101,7 @@ type events struct {
 // recorder makes a recorder of events, which are sent in the background and dropped rather
 // than waited for.
 func recorder(clientset kubernetes.Interface, component string) (events, error) {
-	s, err := scheme()
+	s, err := resources.Scheme()
 	if err != nil {
 		return events{}, err
 	}

@@ -123,16 +123,7 @@ func (a *Allocator) NextExpiry() (at time.Time, ok bool) {
 
 // Retained lists the addresses of a pool that are retained, by address and Service, for
 // the status of the pool.
-func (a *Allocator) Retained(poolName string) []lb.Retained {
-	var out []lb.Retained
-	for addr, entries := range a.retained.byAddr {
-		if p := a.poolOf(addr); p != nil && p.Name == poolName {
-			out = append(out, entries...)
-		}
-	}
-	sortRetained(out)
-	return out
-}
+func (a *Allocator) Retained(poolName string) []lb.Retained { return a.RetainedByPool()[poolName] }
 
 // RetainedByPool lists the addresses that are retained, by address and Service, for each pool
 // that has any.
