@@ -1,6 +1,7 @@
 package v1beta1
 
 import (
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -47,6 +48,41 @@ type BFDProfileSpec struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=254
 	MinimumTTL *int32 `json:"minimumTtl,omitempty"`
+
+	// Auth authenticates the packets of both sides (RFC 5880, section 6.7). Unset means
+	// without. (extension)
+	// +optional
+	Auth *BFDAuth `json:"auth,omitempty"`
+}
+
+// BFDAuthType is an authentication type of RFC 5880, section 4.1. The meticulous ones refuse
+// also a replay of the last packet.
+//
+// +kubebuilder:validation:Enum=KeyedMD5;MeticulousKeyedMD5;KeyedSHA1;MeticulousKeyedSHA1
+type BFDAuthType string
+
+// The authentication types.
+const (
+	BFDKeyedMD5            BFDAuthType = "KeyedMD5"
+	BFDMeticulousKeyedMD5  BFDAuthType = "MeticulousKeyedMD5"
+	BFDKeyedSHA1           BFDAuthType = "KeyedSHA1"
+	BFDMeticulousKeyedSHA1 BFDAuthType = "MeticulousKeyedSHA1"
+)
+
+// BFDAuth says how the packets of BFD sessions are authenticated.
+type BFDAuth struct {
+	// Type must be that of the router.
+	Type BFDAuthType `json:"type"`
+
+	// KeyID is the number of the key that signs.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=255
+	KeyID int32 `json:"keyID"`
+
+	// SecretRef names a Secret of type Opaque in the namespace of the profile. Each of its
+	// entries is a key: its name is the key's number, "0" to "255", its value the key, of at
+	// most 16 bytes for MD5 and 20 for SHA1. All are accepted from the router.
+	SecretRef corev1.LocalObjectReference `json:"secretRef"`
 }
 
 // BFDProfileStatus is what the controller tells about a profile.

@@ -1,6 +1,12 @@
 package config
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lintel-lb/lintel/internal/lb"
+)
 
 func TestL2Rules(t *testing.T) {
 	const pool = `IPAddressPool a[zone=x] {addresses: [10.0.0.0/24]}
@@ -158,4 +164,47 @@ func TestBFDRules(t *testing.T) {
 		{"1.5 echo", `BFDProfile a {echoInterval: 0}`, `BFDProfile a: InvalidBFDParameter: …invalid echo interval value…must be in 10-60000 range`},
 		{"1.5 ttl", `BFDProfile a {minimumTtl: 255}`, `BFDProfile a: InvalidBFDParameter: …invalid minimum ttl value…must be in 1-254 range`},
 	})
+}
+
+func TestBFDAuthRules(t *testing.T) {
+	const sha1 = `
+		BFDProfile a {auth: {type: KeyedSHA1, keyID: 7, secretRef: {name: s}}}
+		BGPPeer p {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1, bfdProfile: a}
+		`
+	const refused = "\n\t\tBGPPeer p: UnknownBFDProfile: …referencing bfd profile a, which is refused"
+	runRules(t, []ruleTest{
+		{"a key", sha1 + `Secret s {type: Opaque, data: {"7": c2VjcmV0}}`, ``},
+		{"no Secret", sha1 + `Secret other {type: Opaque, data: {"7": c2VjcmV0}}`,
+			`BFDProfile a: UnknownSecret: parsing bfd profile a: there is no Secret "s" in namespace "metallb-system": create it, or correct auth.secretRef.name` + refused},
+		{"a Secret elsewhere", sha1 + `Secret other/s {type: Opaque, data: {"7": c2VjcmV0}}`, `BFDProfile a: UnknownSecret` + refused},
+		{"a Secret of another type", sha1 + `Secret s {type: kubernetes.io/basic-auth, data: {"7": c2VjcmV0}}`,
+			`BFDProfile a: InvalidSecret: …the Secret "s" of auth.secretRef is of type "kubernetes.io/basic-auth": it must be of type "Opaque"` + refused},
+		{"no such key", sha1 + `Secret s {type: Opaque, data: {"8": c2VjcmV0}}`,
+			`BFDProfile a: InvalidSecret: …the Secret "s" of auth.secretRef has no entry "7": add the key under that name, or correct auth.keyID` + refused},
+		{"a key that is too long", sha1 + `Secret s {type: Opaque, data: {"7": MTIzNDU2Nzg5MDEyMzQ1Njc4OTAx}}`,
+			`BFDProfile a: InvalidSecret: …the entry "7" of Secret "s" has 21 bytes: a key for KeyedSHA1 has 1 to 20` + refused},
+		{"an empty key", sha1 + `Secret s {type: Opaque, data: {"7": ""}}`, `BFDProfile a: InvalidSecret` + refused},
+		{"a line feed", sha1 + `Secret s {type: Opaque, data: {"7": c2VjcmV0Cg==}}`, `BFDProfile a: warning: the entry "7" of Secret "s" ends in a line feed`},
+		{"an entry that is no number", sha1 + `Secret s {type: Opaque, data: {"7": c2VjcmV0, "07": eA==, "256": eA==, key: eA==}}`, `
+			BFDProfile a: warning: the entry "07" of Secret "s" is not used
+			BFDProfile a: warning: the entry "256" of Secret "s" is not used
+			BFDProfile a: warning: the entry "key" of Secret "s" is not used`},
+		{"MD5 takes 16 bytes", `
+			BFDProfile a {auth: {type: MeticulousKeyedMD5, keyID: 0, secretRef: {name: s}}}
+			Secret s {type: Opaque, data: {"0": MTIzNDU2Nzg5MDEyMzQ1Njc=}}`, `BFDProfile a: InvalidSecret: …has 17 bytes: a key for MeticulousKeyedMD5 has 1 to 16`},
+		{"an unknown type", `BFDProfile a {auth: {type: Simple, keyID: 0, secretRef: {name: s}}}`, `BFDProfile a: InvalidBFDParameter: …invalid auth.type "Simple"`},
+		{"a key ID out of range", `BFDProfile a {auth: {type: KeyedMD5, keyID: 256, secretRef: {name: s}}}`, `BFDProfile a: InvalidBFDParameter: …invalid auth.keyID 256`},
+	})
+}
+
+// The key that keyID names signs; the others are accepted, so that keys can be changed one
+// after another.
+func TestBFDKeys(t *testing.T) {
+	got := Parse(script(t, `
+		BFDProfile a {auth: {type: MeticulousKeyedSHA1, keyID: 2, secretRef: {name: s}}}
+		Secret s {type: Opaque, data: {"1": b25l, "2": dHdv, "30": dGhyZWU=}}`))
+	want := lb.BFDAuth{Type: lb.MeticulousKeyedSHA1, Keys: []lb.BFDKey{{ID: 2, Secret: "two"}, {ID: 1, Secret: "one"}, {ID: 30, Secret: "three"}}}
+	if diff := cmp.Diff(want, got.Config.BFD[0].Auth); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }

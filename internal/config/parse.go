@@ -22,7 +22,7 @@ type Resources struct {
 	BFDProfiles       []*v1beta1.BFDProfile
 	Communities       []*v1beta1.Community
 
-	// Secrets are those that peers may refer to; others do no harm.
+	// Secrets are those that peers and BFD profiles may refer to; others do no harm.
 	Secrets []*corev1.Secret
 	// Nodes are by name. They tell which peers and advertisements meet on a node; where
 	// none are known, all do.
@@ -58,7 +58,7 @@ func Parse(in Resources) Result {
 	l2 := candidates(KindL2Advertisement, in.Namespace, in.L2Advertisements, l2Parser(set))
 	verdicts = collect(verdicts, l2)
 
-	profiles := candidates(KindBFDProfile, in.Namespace, in.BFDProfiles, parseBFD)
+	profiles := candidates(KindBFDProfile, in.Namespace, in.BFDProfiles, bfdRules{secrets: in.Secrets}.parse)
 	verdicts = collect(verdicts, profiles)
 
 	peers := candidates(KindPeer, in.Namespace, in.Peers, peerRules{secrets: in.Secrets, profiles: byName(profiles)}.parse)

@@ -88,4 +88,42 @@ type BFDProfile struct {
 	EchoMode         bool
 	PassiveMode      bool
 	MinimumTTL       uint8
+	// Auth is the zero value without authentication. (extension)
+	Auth BFDAuth
+}
+
+// BFDAuth authenticates the packets of a BFD session (RFC 5880, section 6.7).
+type BFDAuth struct {
+	Type BFDAuthType
+	// Keys: the first signs, all are accepted.
+	Keys []BFDKey
+}
+
+// BFDKey is a key with its number on the wire.
+type BFDKey struct {
+	ID     uint8
+	Secret Secret
+}
+
+// BFDAuthType is an authentication type.
+type BFDAuthType uint8
+
+// The authentication types; the zero value means none.
+const (
+	NoBFDAuth BFDAuthType = iota
+	KeyedMD5
+	MeticulousKeyedMD5
+	KeyedSHA1
+	MeticulousKeyedSHA1
+)
+
+// MaxKey is the length of the longest key, in bytes.
+func (t BFDAuthType) MaxKey() int {
+	switch t {
+	case KeyedMD5, MeticulousKeyedMD5:
+		return 16
+	case KeyedSHA1, MeticulousKeyedSHA1:
+		return 20
+	}
+	return 0
 }

@@ -16,6 +16,8 @@ import (
 func ForKind(kind schema.GroupVersionKind) interface{} {
 	switch kind {
 	// Group=metallb.io, Version=v1beta1
+	case v1beta1.SchemeGroupVersion.WithKind("BFDAuth"):
+		return &apiv1beta1.BFDAuthApplyConfiguration{}
 	case v1beta1.SchemeGroupVersion.WithKind("BFDProfile"):
 		return &apiv1beta1.BFDProfileApplyConfiguration{}
 	case v1beta1.SchemeGroupVersion.WithKind("BFDProfileSpec"):

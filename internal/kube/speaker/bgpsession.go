@@ -156,6 +156,20 @@ func (o ownNode) bfd(p *lb.Peer, profiles []*lb.BFDProfile) (path bfdPath, ok bo
 		params: bfd.Params{
 			TransmitInterval: b.TransmitInterval, ReceiveInterval: b.ReceiveInterval, DetectMultiplier: b.DetectMultiplier,
 			EchoMode: b.EchoMode, EchoInterval: b.EchoInterval, Passive: b.PassiveMode, MinimumTTL: b.MinimumTTL,
+			Auth: bfdAuth(b.Auth),
 		},
 	}, true
+}
+
+// bfdAuth gives the engine's form of an authentication.
+func bfdAuth(a lb.BFDAuth) bfd.Auth {
+	types := map[lb.BFDAuthType]bfd.AuthType{
+		lb.KeyedMD5: bfd.AuthKeyedMD5, lb.MeticulousKeyedMD5: bfd.AuthMeticulousKeyedMD5,
+		lb.KeyedSHA1: bfd.AuthKeyedSHA1, lb.MeticulousKeyedSHA1: bfd.AuthMeticulousKeyedSHA1,
+	}
+	out := bfd.Auth{Type: types[a.Type]}
+	for _, k := range a.Keys {
+		out.Keys = append(out.Keys, bfd.AuthKey{ID: k.ID, Secret: string(k.Secret)})
+	}
+	return out
 }

@@ -23,6 +23,20 @@ func Parser() *typed.Parser {
 var parserOnce sync.Once
 var parser *typed.Parser
 var schemaYAML = typed.YAMLObject(`types:
+- name: com.github.lintel-lb.lintel.api.v1beta1.BFDAuth
+  map:
+    fields:
+    - name: keyID
+      type:
+        scalar: numeric
+    - name: secretRef
+      type:
+        namedType: io.k8s.api.core.v1.LocalObjectReference
+    - name: type
+      type:
+        namedType: com.github.lintel-lb.lintel.api.v1beta1.BFDAuthType
+- name: com.github.lintel-lb.lintel.api.v1beta1.BFDAuthType
+  scalar: string
 - name: com.github.lintel-lb.lintel.api.v1beta1.BFDProfile
   map:
     fields:
@@ -44,6 +58,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.lintel-lb.lintel.api.v1beta1.BFDProfileSpec
   map:
     fields:
+    - name: auth
+      type:
+        namedType: com.github.lintel-lb.lintel.api.v1beta1.BFDAuth
     - name: detectMultiplier
       type:
         scalar: numeric
@@ -705,6 +722,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: serviceNamespace
       type:
         scalar: string
+- name: io.k8s.api.core.v1.LocalObjectReference
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+      default: ""
+    elementRelationship: atomic
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
   map:
     fields:

@@ -25,6 +25,9 @@ type BFDProfileSpecApplyConfiguration struct {
 	// MinimumTTL is the smallest TTL that packets of multi-hop sessions may arrive with.
 	// Unset means 254.
 	MinimumTTL *int32 `json:"minimumTtl,omitempty"`
+	// Auth authenticates the packets of both sides (RFC 5880, section 6.7). Unset means
+	// without. (extension)
+	Auth *BFDAuthApplyConfiguration `json:"auth,omitempty"`
 }
 
 // BFDProfileSpecApplyConfiguration constructs a declarative configuration of the BFDProfileSpec type for use with
@@ -86,5 +89,13 @@ func (b *BFDProfileSpecApplyConfiguration) WithPassiveMode(value bool) *BFDProfi
 // If called multiple times, the MinimumTTL field is set to the value of the last call.
 func (b *BFDProfileSpecApplyConfiguration) WithMinimumTTL(value int32) *BFDProfileSpecApplyConfiguration {
 	b.MinimumTTL = &value
+	return b
+}
+
+// WithAuth sets the Auth field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Auth field is set to the value of the last call.
+func (b *BFDProfileSpecApplyConfiguration) WithAuth(value *BFDAuthApplyConfiguration) *BFDProfileSpecApplyConfiguration {
+	b.Auth = value
 	return b
 }
