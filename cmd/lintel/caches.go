@@ -6,18 +6,19 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/lintel-lb/lintel/api/v1beta1"
+	"github.com/lintel-lb/lintel/internal/kube/mixed"
 	"github.com/lintel-lb/lintel/internal/kube/resources"
 )
 
 // caches makes a cache that holds of each object only what is used, and a client that reads
-// from it. pods selects the pods that are of interest.
-func caches(cfg *rest.Config, namespace string, pods labels.Selector) (cache.Cache, client.Client, error) {
+// from it.
+func caches(cfg *rest.Config, namespace string) (cache.Cache, client.Client, error) {
 	s, err := resources.Scheme()
 	if err != nil {
 		return nil, nil, err
@@ -29,7 +30,8 @@ func caches(cfg *rest.Config, namespace string, pods labels.Selector) (cache.Cac
 		&corev1.Node{}:                {Transform: trimNode},
 		&corev1.Namespace{}:           {Transform: trim},
 		&corev1.Secret{}:              {Namespaces: own, Transform: trim},
-		&corev1.Pod{}:                 {Namespaces: own, Label: pods, Transform: trimPod},
+		&corev1.ConfigMap{}:           {Namespaces: own, Field: fields.OneTermEqualSelector("metadata.name", mixed.ConfigMap), Transform: trim},
+		&corev1.Pod{}:                 {Namespaces: own, Transform: trimPod},
 		&v1beta1.ServiceL2Status{}:    {Namespaces: own, Transform: trim},
 		&v1beta1.ConfigurationState{}: {Namespaces: own, Transform: trim},
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/record"
@@ -56,7 +55,7 @@ func runController(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
-	store, client, err := caches(cfg, c.namespace, labels.Nothing())
+	store, client, err := caches(cfg, c.namespace)
 	if err != nil {
 		return err
 	}

@@ -119,7 +119,7 @@ func runSpeaker(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
-	store, client, err := caches(cfg, c.namespace, selector)
+	store, client, err := caches(cfg, c.namespace)
 	if err != nil {
 		return err
 	}

@@ -104,6 +104,13 @@ func bgpRoutes(w *lb.World, svc *lb.Service, a netip.Addr, name string) (routes 
 	if first, second, bad := incompatible(routes); bad {
 		return nil, lb.ConflictingAdvertisements, routes[first].Advertisement + " and " + routes[second].Advertisement
 	}
+	if w.Settings.ZeroLocalPref {
+		for i := range routes {
+			if routes[i].LocalPref == nil {
+				routes[i].LocalPref = new(uint32)
+			}
+		}
+	}
 	return routes, lb.Elected, ""
 }
 

@@ -30,6 +30,9 @@ type decision struct {
 	owner *candidate
 	// shared is set where Services that share the address have no node in common.
 	shared bool
+	// each is, in mixed membership, the elected candidate of each member of the group, or nil;
+	// owner is the first of them.
+	each []*candidate
 }
 
 // Decide makes all decisions of a World. The World must not change afterwards, except through
@@ -261,6 +264,10 @@ func (d *Decider) decide(a netip.Addr) {
 }
 
 func (d *Decider) elect(dec *decision) {
+	if d.w.Settings.Mixed {
+		d.electMixed(dec)
+		return
+	}
 	dec.owner, dec.shared = nil, false
 	if dec.g.active == 0 {
 		return
@@ -282,6 +289,9 @@ func (d *Decider) elect(dec *decision) {
 func (d *Decider) retouch(dec *decision) bool {
 	if dec.g.active == 0 {
 		return false
+	}
+	if d.w.Settings.Mixed {
+		return d.retouchMixed(dec)
 	}
 	if dec.owner == nil || d.touched[dec.owner.node] {
 		before := dec.owner

@@ -56,7 +56,7 @@ func newMember(w *lb.World, addr netip.Addr, svc *lb.Service) member {
 		return refuse(lb.InvalidIngress, svc.ForeignIngress[0])
 	}
 	pool := w.Config.PoolOf(addr)
-	if pool == nil {
+	if pool == nil || w.Settings.Mixed && !onePool(w.Config, svc.Addresses) {
 		return refuse(lb.AddressNotInPool, "")
 	}
 	selected := false

@@ -1,6 +1,7 @@
 package announce
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -192,7 +193,10 @@ func change(t *rapid.T, d *Decider, nodes, names []string) {
 		a := addr(rapid.SampledFrom([]string{"192.0.2.1", "2001:db8::1"}).Draw(t, "probed"))
 		d.SetProbe(a, rapid.SampledFrom([]*lb.Probe{nil, {}, {Conflict: "x"}}).Draw(t, "probe"))
 	case 8:
-		d.SetSettings(lb.Settings{IgnoreExcludeLabel: rapid.Bool().Draw(t, "ignore label")})
+		d.SetSettings(lb.Settings{
+			IgnoreExcludeLabel: rapid.Bool().Draw(t, "ignore label"),
+			Mixed:              rapid.IntRange(0, 3).Draw(t, "mixed") == 0,
+		})
 	}
 }
 
@@ -224,6 +228,10 @@ func compare(t *rapid.T, d *Decider, nodes []string) {
 	fresh := Decide(w)
 	for _, a := range d.Addresses() {
 		got, _ := d.Owner(a)
+		if w.Settings.Mixed {
+			compareMixed(t, d, a, nodes)
+			continue
+		}
 		if want := slowOwner(w, a); got != want {
 			t.Fatalf("owner of %s: got %q, want %q", a, got, want)
 		}
@@ -233,6 +241,45 @@ func compare(t *rapid.T, d *Decider, nodes []string) {
 			if diff := cmp.Diff(fresh.Verdicts(k, n), d.Verdicts(k, n), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 				t.Fatalf("verdicts of %s on %s (-fresh +incremental):\n%s", k, n, diff)
 			}
+		}
+	}
+}
+
+// slowMixed elects the owner for a Service as MetalLB's speakers do.
+func slowMixed(w *lb.World, s *lb.Service) (owner string) {
+	if w.Config == nil || w.Members.Enabled && w.Members.Joining || len(s.ForeignIngress) > 0 || w.Endpoints[s.Key].Usable == 0 {
+		return ""
+	}
+	pool := w.Config.PoolOf(s.Addresses[0])
+	for _, a := range s.Addresses {
+		if p := w.Config.PoolOf(a); p == nil || p != pool {
+			return ""
+		}
+	}
+	best := ""
+	for name, n := range w.Nodes {
+		selected := slices.ContainsFunc(w.Config.L2, func(ad *lb.L2Advertisement) bool {
+			return slices.Contains(ad.Pools, pool.Name) && ad.Services.MatchesOrEmpty(s.Labels) && ad.Nodes.MatchesOrEmpty(n.Labels)
+		})
+		if !selected || n.NetworkUnavailable || n.Excluded() && !w.Settings.IgnoreExcludeLabel || !w.Members.Contains(name) ||
+			s.TrafficPolicy == lb.Local && w.Endpoints[s.Key].ByNode[name] == 0 {
+			continue
+		}
+		if h := fmt.Sprintf("%x", sha256.Sum256([]byte(name+"#"+s.Addresses[0].String()))); best == "" || h < best {
+			owner, best = name, h
+		}
+	}
+	return owner
+}
+
+func compareMixed(t *rapid.T, d *Decider, a netip.Addr, nodes []string) {
+	want := map[string]bool{}
+	for _, k := range d.Holders(a) {
+		want[slowMixed(d.World(), d.World().Services[k])] = true
+	}
+	for _, n := range nodes {
+		if _, own := d.OwnerScope(a, n); own != want[n] {
+			t.Fatalf("mixed: %s owns %s: %t, want %t", n, a, own, want[n])
 		}
 	}
 }

@@ -18,7 +18,8 @@ type Scope struct {
 // Equal tells whether two scopes are the same.
 func (s Scope) Equal(o Scope) bool { return s.All == o.All && slices.Equal(s.Links, o.Links) }
 
-// Owner gives the node that is to answer for an address; ok is false where there is none.
+// Owner gives the node that is to answer for an address; ok is false where there is none. In
+// mixed membership Services that share an address may elect several; then it is one of them.
 func (d *Decider) Owner(a netip.Addr) (node string, ok bool) {
 	dec := d.decided[a]
 	if dec == nil || dec.owner == nil {
@@ -39,6 +40,9 @@ func (d *Decider) Scope(a netip.Addr, node string) (Scope, bool) {
 // OwnerScope is Scope without regard to probes: where the node would answer.
 func (d *Decider) OwnerScope(a netip.Addr, node string) (Scope, bool) {
 	dec := d.decided[a]
+	if dec != nil && d.w.Settings.Mixed {
+		return dec.mixedScope(node)
+	}
 	if dec == nil || dec.owner == nil || dec.owner.node != node {
 		return Scope{}, false
 	}
@@ -89,7 +93,11 @@ func (d *Decider) verdict(v lb.Verdict) lb.Verdict {
 		}
 		return v
 	}
-	if o := dec.owner; o != nil && o.node == v.Node {
+	owner := dec.owner
+	if d.w.Settings.Mixed {
+		owner = dec.each[i]
+	}
+	if o := owner; o != nil && o.node == v.Node {
 		if p, held := d.w.Probes[v.Address]; held {
 			v.Outcome, v.Reason, v.Subject = lb.Pending, lb.AddressProbing, ""
 			if p.Conflict != "" {
@@ -106,8 +114,12 @@ func (d *Decider) verdict(v lb.Verdict) lb.Verdict {
 		v.Reason = lb.SharedNoCommonNode
 		return v
 	}
-	c := dec.g.evaluate(d.w, v.Node)
-	if o := dec.owner; o != nil {
+	evaluate := dec.g.evaluate
+	if d.w.Settings.Mixed {
+		evaluate = m.evaluateMixed
+	}
+	c := evaluate(d.w, v.Node)
+	if o := owner; o != nil {
 		v.Owner = o.node
 		if c.reason == 0 {
 			c.reason = lb.OtherNode

@@ -190,6 +190,7 @@ func (p *picture) heard(w *lb.World) {
 		w.Links[node] = a.report.Links
 		w.Gated[node] = a.report.Gated
 		w.Settings.IgnoreExcludeLabel = w.Settings.IgnoreExcludeLabel || a.report.Settings.IgnoreExcludeLabel
+		w.Settings.Mixed = w.Settings.Mixed || a.report.Settings.Mixed
 	}
 }
 

@@ -36,6 +36,12 @@ type Probe struct {
 type Settings struct {
 	// IgnoreExcludeLabel lets nodes with LabelExclude announce.
 	IgnoreExcludeLabel bool
+	// Mixed is set while speakers of MetalLB announce as well: then owners are elected exactly
+	// as they elect, so that both sides name the same node.
+	Mixed bool
+	// ZeroLocalPref gives routes without a local preference 0 instead of the default, as
+	// MetalLB's own BGP does, so that internal peers do not prefer some nodes.
+	ZeroLocalPref bool
 }
 
 // Members is the membership as one speaker sees it.

@@ -16,6 +16,9 @@ type batch struct {
 	slices   map[lb.ServiceKey]map[string]*translate.SliceSum
 	nodes    map[string]*lb.Node
 	probes   map[netip.Addr]probeResult
+	// mixed is the setting of mixed membership, nil if it went; mixedChanged says that it was seen.
+	mixed        *corev1.ConfigMap
+	mixedChanged bool
 	// config is set when any object that configuration is made of changed.
 	config bool
 }

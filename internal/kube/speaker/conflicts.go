@@ -37,7 +37,7 @@ func (s *Speaker) applyConflicts() {
 		seen := claim{mac: st.Conflict.MAC, last: st.Conflict.Last}
 		known, reported := s.conflicts[a]
 		s.conflicts[a] = seen
-		if s.clusterMACs[seen.mac] {
+		if s.clusterMACs[seen.mac] || s.mixed() { // MetalLB's speakers do not tell their MACs
 			if known != seen {
 				s.disputed[a] = true
 			}

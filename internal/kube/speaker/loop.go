@@ -79,6 +79,9 @@ func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged <-chan stru
 
 // apply brings a batch of changes into the World.
 func (s *Speaker) apply(ctx context.Context, b *batch) {
+	if b.mixedChanged {
+		s.applyMixed(b.mixed)
+	}
 	for k, svc := range b.services {
 		s.decider.SetService(k, svc)
 	}
@@ -205,7 +208,7 @@ func (s *Speaker) decided(ctx context.Context, a netip.Addr, affected map[lb.Ser
 		delete(s.fresh, a)
 		s.probes.stop(a)
 		s.decider.SetProbe(a, nil)
-	case len(before) == 0 && s.settled:
+	case len(before) == 0 && s.settled && !s.mixed(): // MetalLB's speakers do not probe
 		s.holders[a] = slices.Clone(now)
 		s.fresh[a] = true
 	default:

@@ -49,7 +49,8 @@ func (s *Speaker) applyLinks() {
 }
 
 // applyMembers brings the membership and what the members told into the World. waited says
-// that the others were waited for long enough.
+// that the others were waited for long enough. In mixed membership nobody is waited for longer
+// than it takes to join: MetalLB's speakers count this one from then on.
 func (s *Speaker) applyMembers(waited bool) {
 	snap := s.Members.Snapshot()
 	if !snap.Enabled {
@@ -64,7 +65,7 @@ func (s *Speaker) applyMembers(waited bool) {
 		if s.joinDue == nil {
 			s.joinDue = time.After(s.config.JoinWait)
 		}
-		if s.joined = waited || snap.Health.Joined && allTold(snap); s.joined {
+		if s.joined = waited || snap.Health.Joined && (s.mixed() || allTold(snap)); s.joined {
 			s.applyLinks()
 		}
 	}

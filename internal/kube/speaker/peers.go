@@ -9,9 +9,11 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 
 	"github.com/lintel-lb/lintel/internal/kube/inbox"
+	"github.com/lintel-lb/lintel/internal/kube/mixed"
 	"github.com/lintel-lb/lintel/internal/kube/watch"
 	"github.com/lintel-lb/lintel/internal/members"
 )
@@ -24,7 +26,8 @@ const (
 )
 
 // Peers tells the membership who ought to take part and with which key, from the speaker
-// pods and the memberlist Secret. Nothing needs to exist when it starts.
+// pods, those of MetalLB among them while membership is mixed, and the memberlist Secret.
+// Nothing needs to exist when it starts.
 type Peers struct {
 	Log     *slog.Logger
 	Cache   cache.Cache
@@ -37,15 +40,18 @@ type Peers struct {
 
 // peersBatch is what watches have seen since the last look.
 type peersBatch struct {
-	pods   map[string]*members.Peer
+	pods   map[string]*corev1.Pod
 	secret *corev1.Secret
+	// mixed is the setting of mixed membership, nil if it went; mixedChanged says that it was seen.
+	mixed        *corev1.ConfigMap
+	mixedChanged bool
 }
 
 // Run follows pods and Secret until ctx is done.
 func (p *Peers) Run(ctx context.Context) error {
-	in := inbox.New(func() *peersBatch { return &peersBatch{pods: map[string]*members.Peer{}} })
+	in := inbox.New(func() *peersBatch { return &peersBatch{pods: map[string]*corev1.Pod{}} })
 	_, err := watch.Objects(ctx, p.Cache, &corev1.Pod{},
-		func(o *corev1.Pod) { in.Post(func(b *peersBatch) { b.pods[o.Name] = p.peer(o) }) },
+		func(o *corev1.Pod) { in.Post(func(b *peersBatch) { b.pods[o.Name] = o }) },
 		func(o *corev1.Pod) { in.Post(func(b *peersBatch) { b.pods[o.Name] = nil }) })
 	if err != nil {
 		return fmt.Errorf("speaker: %w", err)
@@ -62,8 +68,15 @@ func (p *Peers) Run(ctx context.Context) error {
 			return fmt.Errorf("speaker: %w", err)
 		}
 	}
-	pods := map[string]*members.Peer{}
+	_, err = watchMixed(ctx, p.Cache, func(cm *corev1.ConfigMap) {
+		in.Post(func(b *peersBatch) { b.mixed, b.mixedChanged = cm, true })
+	})
+	if err != nil {
+		return fmt.Errorf("speaker: %w", err)
+	}
+	pods := map[string]*corev1.Pod{}
 	keys := keyRing{}
+	foreign := labels.Nothing()
 	for {
 		select {
 		case <-ctx.Done():
@@ -71,20 +84,18 @@ func (p *Peers) Run(ctx context.Context) error {
 		case <-in.Ready():
 		}
 		b := in.Take()
-		for name, peer := range b.pods {
-			if peer == nil {
+		for name, pod := range b.pods {
+			if pod == nil {
 				delete(pods, name)
 			} else {
-				pods[name] = peer
+				pods[name] = pod
 			}
 		}
-		if len(b.pods) > 0 {
-			list := make([]members.Peer, 0, len(pods))
-			for _, peer := range pods {
-				list = append(list, *peer)
-			}
-			slices.SortFunc(list, func(a, b members.Peer) int { return a.Addr.Compare(b.Addr) })
-			p.Members.SetPeers(list)
+		if b.mixedChanged {
+			foreign = p.foreign(b.mixed, foreign)
+		}
+		if len(b.pods) > 0 || b.mixedChanged {
+			p.Members.SetPeers(p.peers(pods, foreign))
 		}
 		if b.secret != nil && keys.set(b.secret.Data) {
 			if err := p.Members.SetKeys(keys.primary, keys.others...); err != nil {
@@ -94,10 +105,39 @@ func (p *Peers) Run(ctx context.Context) error {
 	}
 }
 
-// peer gives the member that a speaker's pod stands for, or nil while it cannot be one.
-func (p *Peers) peer(pod *corev1.Pod) *members.Peer {
+// foreign gives the selector of the pods of MetalLB's speakers. A setting that cannot be read
+// leaves the one before.
+func (p *Peers) foreign(cm *corev1.ConfigMap, before labels.Selector) labels.Selector {
+	if cm == nil {
+		return labels.Nothing()
+	}
+	m, err := mixed.Read(cm)
+	if err != nil {
+		p.Log.Error("cannot read the setting of mixed membership; nothing changes", "error", err)
+		return before
+	}
+	return m.Speakers
+}
+
+// peers lists the members that pods of speakers stand for, by address.
+func (p *Peers) peers(pods map[string]*corev1.Pod, foreign labels.Selector) []members.Peer {
+	list := make([]members.Peer, 0, len(pods))
+	for _, pod := range pods {
+		if !p.Matches(pod.Labels) && !foreign.Matches(labels.Set(pod.Labels)) {
+			continue
+		}
+		if peer := memberOf(pod); peer != nil {
+			list = append(list, *peer)
+		}
+	}
+	slices.SortFunc(list, func(a, b members.Peer) int { return a.Addr.Compare(b.Addr) })
+	return list
+}
+
+// memberOf gives the member that a speaker's pod stands for, or nil while it cannot be one.
+func memberOf(pod *corev1.Pod) *members.Peer {
 	ip, err := netip.ParseAddr(pod.Status.PodIP)
-	if err != nil || !p.Matches(pod.Labels) || pod.DeletionTimestamp != nil || pod.Status.Phase != corev1.PodRunning {
+	if err != nil || pod.DeletionTimestamp != nil || pod.Status.Phase != corev1.PodRunning {
 		return nil
 	}
 	return &members.Peer{Node: pod.Spec.NodeName, Addr: netip.AddrPortFrom(ip, 0)}

@@ -226,5 +226,11 @@ func (s *Speaker) watch(ctx context.Context) ([]watch.Synced, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(configs, services, slices, nodes), nil
+	setting, err := watchMixed(ctx, s.Cache, func(cm *corev1.ConfigMap) {
+		s.inbox.Post(func(b *batch) { b.mixed, b.mixedChanged = cm, true })
+	})
+	if err != nil {
+		return nil, err
+	}
+	return append(configs, services, slices, nodes, setting), nil
 }
