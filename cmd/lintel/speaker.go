@@ -115,7 +115,7 @@ func runSpeaker(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	clientset, err := kubernetes.NewForConfig(cfg)
+	clientset, err := kubernetes.NewForConfig(core(cfg))
 	if err != nil {
 		return fmt.Errorf("client: %w", err)
 	}

@@ -7,6 +7,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -272,5 +275,34 @@ func measureAnswers(b *testing.B, w *wire, question func(int) []byte, isAnswer f
 			w.await("an answer", isAnswer)
 		}
 		b.ReportMetric(total/time.Since(began).Seconds(), "answers/s")
+	}
+}
+
+// BenchmarkMeasureGrowth shows what an address more costs an engine that has hundreds, when
+// they come one by one.
+func BenchmarkMeasureGrowth(b *testing.B) {
+	const services = 2000
+	for _, share := range []int{3, 1} { // of the addresses, as their owners are spread
+		b.Run(fmt.Sprintf("addresses=%d", services/share), func(b *testing.B) {
+			node, _ := twoHosts(b)
+			e := start(b, node, func(o *Options) { o.Log = slog.New(slog.DiscardHandler) })
+			rng := rand.New(rand.NewPCG(1, 2))
+			want := map[netip.Addr]Scope{}
+			before, began := usageNow(b), time.Now()
+			for i := range services {
+				if rng.IntN(share) != 0 {
+					continue
+				}
+				want[netip.MustParseAddr(addr4(i))] = Scope{All: true}
+				version := e.Set(Desired{Addresses: maps.Clone(want)})
+				for e.Snapshot().Applied != version {
+					<-e.Changed()
+				}
+			}
+			after := usageNow(b)
+			b.ReportMetric(float64((after.cpu-before.cpu).Microseconds())/float64(len(want)), "cpu-us/address")
+			b.ReportMetric(float64(time.Since(began).Microseconds())/float64(len(want)), "us/address")
+			b.ReportMetric(0, "ns/op")
+		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"k8s.io/client-go/rest"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -34,6 +35,19 @@ func New(c *rest.Config, o Options) (metricsserver.Server, error) {
 	client, err := rest.HTTPClientFor(c)
 	if err != nil {
 		return nil, fmt.Errorf("endpoint: %w", err)
+	}
+	if o.CertDir == "" {
+		cert, err := selfSigned()
+		if err != nil {
+			return nil, fmt.Errorf("endpoint: %w", err)
+		}
+		o.TLS = append(slices.Clip(o.TLS), func(c *tls.Config) {
+			// A list of cipher suites, which only TLS 1.2 has, may name none but those for
+			// RSA; the server makes a key for them by itself.
+			if c.MinVersion >= tls.VersionTLS13 {
+				c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert, nil }
+			}
+		})
 	}
 	server, err := metricsserver.NewServer(metricsserver.Options{
 		SecureServing:  true,

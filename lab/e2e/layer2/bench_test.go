@@ -226,9 +226,11 @@ func BenchmarkIntake(b *testing.B) {
 	c := newCrowd(b, services)
 	ctx, cancel := context.WithTimeout(b.Context(), intake)
 	defer cancel()
+	c.serveProfiles()
 	c.kubectl("-n", "metallb-system", "rollout", "restart", "daemonset/speaker")
 	c.kubectl("-n", "metallb-system", "rollout", "status", "daemonset/speaker", "--timeout=120s")
 	before := c.usage()
+	profiled := c.profile(ctx, "created", 40*time.Second)
 	began := time.Now()
 	c.make(ctx)
 	made := time.Since(began)
@@ -244,7 +246,9 @@ func BenchmarkIntake(b *testing.B) {
 	b.ReportMetric(time.Since(began).Seconds(), "s-to-status")
 	b.ReportMetric(worst(before, after).cpu.Seconds(), "cpu-s-created-and-status")
 	b.ReportMetric(float64(worst(before, after).rss)/1e6, "MB-created-and-status")
+	profiled()
 
+	profiled = c.profile(ctx, "restarted", 15*time.Second)
 	c.kubectl("-n", "metallb-system", "rollout", "restart", "daemonset/speaker")
 	c.kubectl("-n", "metallb-system", "rollout", "status", "daemonset/speaker", "--timeout=300s")
 	c.Eventually("all addresses are announced after a restart", intake, func(ctx context.Context) error {
@@ -264,6 +268,7 @@ func BenchmarkIntake(b *testing.B) {
 	after = c.usage()
 	b.ReportMetric(worst(nil, after).cpu.Seconds(), "cpu-s-restarted")
 	b.ReportMetric(float64(worst(nil, after).rss)/1e6, "MB-restarted")
+	profiled()
 	b.ReportMetric(0, "ns/op")
 }
 
