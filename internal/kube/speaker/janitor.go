@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/lintel-lb/lintel/api/v1beta1"
@@ -62,44 +63,53 @@ func (s *Speaker) writeState(ctx context.Context, state configstate.Component) e
 // what others did to them: other speakers remove them while they take this one for dead, and
 // an earlier life that ended in a crash leaves them.
 func (s *Speaker) recheckOwn(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
-	objects, err := s.statusObjects(ctx, client.MatchingLabels{labelNode: s.config.Node})
+	exist, err := s.ownStatus(ctx)
 	if err != nil {
 		return err
-	}
-	exist := map[reportKey]bool{}
-	for _, o := range objects {
-		l := o.GetLabels()
-		k := reportKey{lb.ServiceKey{Namespace: l[labelServiceNamespace], Name: l[labelServiceName]}, lb.Layer2}
-		if _, bgp := o.(*v1beta1.ServiceBGPStatus); bgp {
-			k.protocol = lb.BGP
-		}
-		exist[k] = true
 	}
 	s.reports.recheck(exist)
 	return nil
 }
 
-// statusObjects lists the status objects of Services.
-func (s *Speaker) statusObjects(ctx context.Context, opts ...client.ListOption) ([]client.Object, error) {
-	var (
-		layer2  v1beta1.ServiceL2StatusList
-		bgp     v1beta1.ServiceBGPStatusList
-		objects []client.Object
-	)
-	for _, list := range []client.ObjectList{&layer2, &bgp} {
-		if err := s.Client.List(ctx, list, append(opts, client.InNamespace(s.config.Namespace))...); err != nil {
-			return nil, fmt.Errorf("list %T: %w", list, err)
+// ownStatus tells which status objects of this node exist.
+func (s *Speaker) ownStatus(ctx context.Context) (map[reportKey]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	exist := map[reportKey]bool{}
+	err := s.eachStatus(ctx, func(o *metav1.PartialObjectMetadata, p lb.Protocol) error {
+		exist[reportKey{lb.ServiceKey{Namespace: o.Labels[labelServiceNamespace], Name: o.Labels[labelServiceName]}, p}] = true
+		return nil
+	}, client.MatchingLabels{labelNode: s.config.Node})
+	return exist, err
+}
+
+// statusPage is how many status objects are read at a time.
+const statusPage = 500
+
+// eachStatus calls f for the status objects of Services. Only what is known of every object is
+// read, and that in pages, as there may be thousands.
+func (s *Speaker) eachStatus(ctx context.Context, f func(*metav1.PartialObjectMetadata, lb.Protocol) error, opts ...client.ListOption) error {
+	for protocol, kind := range map[lb.Protocol]string{lb.Layer2: "ServiceL2Status", lb.BGP: "ServiceBGPStatus"} {
+		next := ""
+		for {
+			list := metav1.PartialObjectMetadataList{}
+			list.SetGroupVersionKind(v1beta1.SchemeGroupVersion.WithKind(kind + "List"))
+			page := append(slices.Clip(opts), client.InNamespace(s.config.Namespace), client.Limit(statusPage), client.Continue(next))
+			if err := s.Client.List(ctx, &list, page...); err != nil {
+				return fmt.Errorf("list %s: %w", kind, err)
+			}
+			for i := range list.Items {
+				list.Items[i].SetGroupVersionKind(v1beta1.SchemeGroupVersion.WithKind(kind))
+				if err := f(&list.Items[i], protocol); err != nil {
+					return err
+				}
+			}
+			if next = list.Continue; next == "" {
+				break
+			}
 		}
 	}
-	for i := range layer2.Items {
-		objects = append(objects, &layer2.Items[i])
-	}
-	for i := range bgp.Items {
-		objects = append(objects, &bgp.Items[i])
-	}
-	return objects, nil
+	return nil
 }
 
 // removeStale removes the status objects of nodes that are no live members.
@@ -110,21 +120,17 @@ func (s *Speaker) removeStale(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	objects, err := s.statusObjects(ctx)
-	if err != nil {
-		return err
-	}
-	for _, o := range objects {
-		node := o.GetLabels()[labelNode]
+	return s.eachStatus(ctx, func(o *metav1.PartialObjectMetadata, _ lb.Protocol) error {
+		node := o.Labels[labelNode]
 		if _, alive := snap.Alive[node]; alive {
-			continue
+			return nil
 		}
 		if err := client.IgnoreNotFound(s.Client.Delete(ctx, o)); err != nil {
-			return fmt.Errorf("delete the status %s: %w", o.GetName(), err)
+			return fmt.Errorf("delete the status %s: %w", o.Name, err)
 		}
-		s.Log.Info("removed the status of a node that is gone", "object", o.GetName(), "node", node)
-	}
-	return nil
+		s.Log.Info("removed the status of a node that is gone", "object", o.Name, "node", node)
+		return nil
+	})
 }
 
 func firstAlive(s members.Snapshot) string {

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -32,6 +34,87 @@ type statusWriter struct {
 	namespace string
 	// pod is the name of the speaker's pod, which owns the objects; empty if there is none.
 	pod string
+
+	// podUID is that of the pod, once it is known.
+	podUID atomic.Pointer[types.UID]
+	mu     sync.Mutex
+	// exist are the objects that are there as far as is known: others are created without
+	// asking for them first.
+	exist map[reportKey]bool
+}
+
+func (w *statusWriter) exists(k reportKey) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.exist[k]
+}
+
+func (w *statusWriter) created(k reportKey) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.exist == nil {
+		w.exist = map[reportKey]bool{}
+	}
+	w.exist[k] = true
+}
+
+func (w *statusWriter) deleted(k reportKey) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.exist, k)
+}
+
+// found replaces what is known to exist.
+func (w *statusWriter) found(exist map[reportKey]bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.exist = exist
+}
+
+// prepare reads an object, or creates it where it is not there: then it has no status, as the API
+// server takes none with a new object. What belongs to an earlier pod of this node would go with
+// that, and is made anew.
+func (w *statusWriter) prepare(ctx context.Context, k reportKey, obj client.Object) error {
+	owners, err := w.owners(ctx)
+	if err != nil {
+		return err
+	}
+	create := func() error {
+		obj.SetLabels(map[string]string{labelNode: w.node, labelServiceName: k.service.Name, labelServiceNamespace: k.service.Namespace})
+		obj.SetOwnerReferences(owners)
+		return w.client.Create(ctx, obj)
+	}
+	if !w.exists(k) {
+		err := create()
+		if err == nil {
+			w.created(k)
+			return nil
+		}
+		if !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("create %T: %w", obj, err)
+		}
+	}
+	err = w.client.Get(ctx, client.ObjectKeyFromObject(obj), obj)
+	if err == nil && !belongsTo(obj, owners) {
+		err = w.replace(ctx, obj)
+	}
+	if apierrors.IsNotFound(err) {
+		err = create()
+	}
+	if err != nil {
+		return fmt.Errorf("read or create %T: %w", obj, err)
+	}
+	w.created(k)
+	return nil
+}
+
+// remove deletes an object, if it is there.
+func (w *statusWriter) remove(ctx context.Context, k reportKey, obj client.Object) error {
+	if err := client.IgnoreNotFound(w.client.Delete(ctx, obj)); err != nil {
+		return fmt.Errorf("delete %T: %w", obj, err)
+	}
+	w.deleted(k)
+	return nil
 }
 
 // statusName is the same for the same Service and node, which makes creating it idempotent.
@@ -43,35 +126,18 @@ func statusName(k lb.ServiceKey, node string) string {
 // write makes the object of a Service agree with the report: absent where there is nothing to report.
 func (w *statusWriter) write(ctx context.Context, k lb.ServiceKey, r report) error {
 	obj := &v1beta1.ServiceL2Status{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: statusName(k, w.node)}}
+	key := reportKey{k, lb.Layer2}
 	if len(r.addresses) == 0 {
-		if err := client.IgnoreNotFound(w.client.Delete(ctx, obj)); err != nil {
-			return fmt.Errorf("delete ServiceL2Status: %w", err)
-		}
-		return nil
+		return w.remove(ctx, key, obj)
 	}
 	want := v1beta1.ServiceL2StatusValue{Node: w.node, ServiceName: k.Name, ServiceNamespace: k.Namespace}
 	for _, l := range r.links {
 		want.Interfaces = append(want.Interfaces, v1beta1.InterfaceInfo{Name: l})
 	}
-	owners, err := w.owners(ctx)
-	if err != nil {
+	if err := w.prepare(ctx, key, obj); err != nil {
 		return err
 	}
-	err = w.client.Get(ctx, client.ObjectKeyFromObject(obj), obj)
-	if err == nil && !belongsTo(obj, owners) {
-		// It is of an earlier pod of this node, and would go with that.
-		err = w.replace(ctx, obj)
-	}
-	switch {
-	case apierrors.IsNotFound(err):
-		obj.Labels = map[string]string{labelNode: w.node, labelServiceName: k.Name, labelServiceNamespace: k.Namespace}
-		obj.OwnerReferences = owners
-		if err := w.client.Create(ctx, obj); err != nil && !apierrors.IsAlreadyExists(err) {
-			return fmt.Errorf("create ServiceL2Status: %w", err)
-		}
-	case err != nil:
-		return fmt.Errorf("read ServiceL2Status: %w", err)
-	case sameStatus(obj.Status, want):
+	if sameStatus(obj.Status, want) {
 		return nil
 	}
 	obj.Status = want
@@ -86,11 +152,16 @@ func (w *statusWriter) owners(ctx context.Context) ([]metav1.OwnerReference, err
 	if w.pod == "" {
 		return nil, nil
 	}
-	pod := &corev1.Pod{}
-	if err := w.client.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: w.pod}, pod); err != nil {
-		return nil, fmt.Errorf("read the own pod: %w", err)
+	id := w.podUID.Load()
+	if id == nil {
+		pod := &corev1.Pod{}
+		if err := w.client.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: w.pod}, pod); err != nil {
+			return nil, fmt.Errorf("read the own pod: %w", err)
+		}
+		id = &pod.UID
+		w.podUID.Store(id)
 	}
-	return []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID}}, nil
+	return []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: w.pod, UID: *id}}, nil
 }
 
 // belongsTo tells whether an object goes with the given owner.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"sync"
 	"time"
@@ -87,6 +88,7 @@ func (r *reports) setPeers(k lb.ServiceKey, peers []string) {
 // recheck takes the objects that exist, and has those written that lack one and those removed
 // that nothing is reported for.
 func (r *reports) recheck(exist map[reportKey]bool) {
+	r.writer.found(maps.Clone(exist))
 	r.mu.Lock()
 	want := map[reportKey]bool{}
 	for k := range r.current {

@@ -179,7 +179,15 @@ func (s *Speaker) Run(ctx context.Context) error {
 	s.deciding.Store(true)
 	close(s.started)
 	var writers sync.WaitGroup
-	writers.Go(func() { s.reports.run(ctx) })
+	writers.Go(func() {
+		// What an earlier life of this speaker has left need not be tried to create.
+		if exist, err := s.ownStatus(ctx); err == nil {
+			s.reports.writer.found(exist)
+		} else if ctx.Err() == nil {
+			s.Log.Warn("cannot look for the status of this node; announcing goes on", "error", err)
+		}
+		s.reports.run(ctx)
+	})
 	writers.Go(func() { s.upkeep(ctx) })
 	s.loop(ctx, linksChanged, bgpChanged)
 	close(s.ended)
