@@ -98,6 +98,9 @@ func TestAdmission(t *testing.T) {
 		{"10.2 #14 disableMP is no way around", beta2, "BGPPeer", `spec: {myASN: 0, peerASN: 2, peerAddress: 10.0.0.1, disableMP: true}`, "missing local ASN"},
 		{"1.4 port from 1", beta2, "BGPPeer", `spec: {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1, peerPort: 0}`, "spec.peerPort"},
 		{"1.4 port to 16384", beta2, "BGPPeer", `spec: {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1, peerPort: 16385}`, "spec.peerPort"},
+		{"extension gracefulRestart", beta2, "BGPPeer", `spec: {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1, gracefulRestart: {restartTime: 20s, notification: true, longLivedStaleTime: 1h}}`, ""},
+		{"extension gracefulRestart in fractions", beta2, "BGPPeer", `spec: {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1, gracefulRestart: {restartTime: 1500ms}}`, "invalid restartTime: must be whole seconds"},
+		{"extension gracefulRestart that is off", beta2, "BGPPeer", `spec: {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1, enableGracefulRestart: false, gracefulRestart: {}}`, "gracefulRestart needs graceful restart"},
 		{"1.4 localASN from 1", beta2, "BGPPeer", `spec: {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1, localASN: 0}`, "spec.localASN"},
 
 		{"1.4 a peer", beta1, "BGPPeer", `spec: {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1, peerPort: 0, holdTime: 0s, keepaliveTime: 0s, nodeSelectors: [{}]}`, ""},

@@ -47,7 +47,9 @@ type BGPAdvertisementSpec struct {
 
 	// Communities of the announced routes: NUMBER:NUMBER with numbers up to 65535
 	// (RFC 1997), large:NUMBER:NUMBER:NUMBER (RFC 8092), or a name that a Community object
-	// defines.
+	// defines. An addition are extended communities (RFC 4360): rt:ASN:NUMBER,
+	// soo:ASN:NUMBER, both also with an IPv4 address in place of the AS number, or
+	// extended:0x followed by 16 hexadecimal digits.
 	// +optional
 	Communities []string `json:"communities,omitempty"`
 

@@ -18,7 +18,8 @@ type CommunityAlias struct {
 	Name string `json:"name,omitempty"`
 
 	// Value is NUMBER:NUMBER with numbers up to 65535 (RFC 1997), or
-	// large:NUMBER:NUMBER:NUMBER (RFC 8092).
+	// large:NUMBER:NUMBER:NUMBER (RFC 8092). An addition are extended communities (RFC 4360):
+	// rt:ASN:NUMBER, soo:ASN:NUMBER, or extended:0x followed by 16 hexadecimal digits.
 	// +optional
 	Value string `json:"value,omitempty"`
 }

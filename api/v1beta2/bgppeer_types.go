@@ -16,6 +16,29 @@ const (
 	ExternalASN DynamicASNMode = "external"
 )
 
+// GracefulRestart has the parameters of graceful restart. It needs enableGracefulRestart to be
+// true or unset.
+type GracefulRestart struct {
+	// RestartTime is how long the router keeps routes while the session is down (RFC 4724,
+	// section 3): whole seconds from 1s to 4095s. Unset means 120s where
+	// enableGracefulRestart is true, and 30s where it is not set.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self).getSeconds() >= 1 && duration(self).getSeconds() <= 4095 && duration(self).getMilliseconds() % 1000 == 0",message="invalid restartTime: must be whole seconds from 1s to 4095s"
+	RestartTime *metav1.Duration `json:"restartTime,omitempty"`
+
+	// Notification keeps routes also where the session ends with a NOTIFICATION or by the hold
+	// timer, and not just where the connection breaks (RFC 8538). Both sides must want it.
+	// +optional
+	Notification bool `json:"notification,omitempty"`
+
+	// LongLivedStaleTime is how long the router keeps routes after the restart time as a last
+	// resort, behind all others (RFC 9494): whole seconds from 1s to 16777215s. Unset means
+	// that it forgets them at the end of the restart time.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self).getSeconds() >= 1 && duration(self).getSeconds() <= 16777215 && duration(self).getMilliseconds() % 1000 == 0",message="invalid longLivedStaleTime: must be whole seconds from 1s to 16777215s"
+	LongLivedStaleTime *metav1.Duration `json:"longLivedStaleTime,omitempty"`
+}
+
 // BGPPeerSpec says how to reach a router and what to agree on with it.
 //
 // +kubebuilder:validation:XValidation:rule="(has(self.peerASN) && self.peerASN != 0) || (has(self.dynamicASN) && size(self.dynamicASN) > 0)",message="missing peer ASN and dynamicASN: set peerASN or dynamicASN"
@@ -25,6 +48,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="!(has(self.password) && size(self.password) > 0 && has(self.passwordSecret) && has(self.passwordSecret.name) && size(self.passwordSecret.name) > 0)",message="can not have both password and secret ref set in peer config: set only one of password and passwordSecret"
 // +kubebuilder:validation:XValidation:rule="!has(self.holdTime) || !has(self.keepaliveTime) || duration(self.keepaliveTime) <= duration(self.holdTime)",message="invalid keepaliveTime, must be lower than holdTime"
 // +kubebuilder:validation:XValidation:rule="!(has(self.peerASN) && self.peerASN == self.myASN && has(self.ebgpMultiHop) && self.ebgpMultiHop)",message="invalid ebgp-multihop parameter set for an ibgp peer: leave out ebgpMultiHop where peerASN equals myASN"
+// +kubebuilder:validation:XValidation:rule="!has(self.gracefulRestart) || !has(self.enableGracefulRestart) || self.enableGracefulRestart",message="gracefulRestart needs graceful restart: leave out gracefulRestart, or make the peer with enableGracefulRestart true or unset"
 type BGPPeerSpec struct {
 	// MyASN is the AS number of the cluster's side of the session.
 	// +kubebuilder:validation:Format=int64
@@ -135,6 +159,11 @@ type BGPPeerSpec struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="EnableGracefulRestart cannot be changed after creation"
 	EnableGracefulRestart *bool `json:"enableGracefulRestart,omitempty"`
+
+	// GracefulRestart says how long a router that restarts gracefully with the speaker keeps
+	// routes, and in which further cases. (extension)
+	// +optional
+	GracefulRestart *GracefulRestart `json:"gracefulRestart,omitempty"`
 
 	// EBGPMultiHop allows a router of another AS that is not on a network of the node.
 	// +optional

@@ -81,6 +81,15 @@ func TestBGPRules(t *testing.T) {
 		{"D7 shape", pool + `{communities: ["1:2:3"]}`, `BGPAdvertisement b: InvalidCommunity: …invalid community format: 1:2:3`},
 		{"D7 name", pool + `{communities: [vip]}
 			Community c {communities: [{name: vip, value: "1:2"}]}`, ``},
+		{"extension communities", pool + `{communities: ["rt:64500:100", "rt:4200000001:100", "soo:192.0.2.1:7", "extended:0x030b000000000064", target]}
+			Community c {communities: [{name: target, value: "rt:64500:4294967295"}]}`, ``},
+		{"extension an alias goes before", pool + `{communities: ["rt:1"]}
+			Community c {communities: [{name: "rt:1", value: "1:2"}]}`, ``},
+		{"extension rt number", pool + `{communities: ["rt:4200000001:65536"]}`, `BGPAdvertisement b: InvalidCommunity: …"rt:4200000001:65536": the last part must be a number from 0 to 65535`},
+		{"extension rt administrator", pool + `{communities: ["rt:x:1"]}`, `BGPAdvertisement b: InvalidCommunity: …"x" is neither an AS number nor an IPv4 address`},
+		{"extension soo without number", pool + `{communities: ["soo:1"]}`, `BGPAdvertisement b: InvalidCommunity: …want soo:ASN:NUMBER`},
+		{"extension digits", pool + `{communities: ["extended:0x64"]}`, `BGPAdvertisement b: InvalidCommunity: …0x and 16 hexadecimal digits`},
+		{"extension alias", `Community c {communities: [{name: target, value: "rt:1:x"}]}`, `Community c: InvalidCommunity: parsing community "target": invalid community value: invalid extended community "rt:1:x"`},
 		{"D8 value", `Community c {communities: [{name: vip, value: "1:x"}]}`, `Community c: InvalidCommunity: parsing community "vip": invalid community value`},
 		{"D8 twice in one", `Community c {communities: [{name: vip, value: "1:1"}, {name: vip, value: "1:2"}]}`, `Community c: DuplicateCommunity: duplicate definition of community "vip"`},
 		{"D8 twice in two", pool + `{communities: [vip]}

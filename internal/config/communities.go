@@ -69,6 +69,9 @@ func parseCommunity(s string) (lb.Community, *refusal) {
 	if err == nil {
 		return v, nil
 	}
+	if kind, _, _ := strings.Cut(s, ":"); kind == "rt" || kind == "soo" || kind == "extended" {
+		return v, refuse(ReasonInvalidCommunity, "invalid community value: %v", err)
+	}
 	large := strings.HasPrefix(s, "large:")
 	switch colons := strings.Count(s, ":"); {
 	case colons == 1 && !large:
@@ -79,5 +82,5 @@ func parseCommunity(s string) (lb.Community, *refusal) {
 		return v, refuse(ReasonInvalidCommunity, "invalid community value: expected community to be of format large:NUMBER:NUMBER:NUMBER, not %q", s)
 	}
 	return v, refuse(ReasonInvalidCommunity,
-		"invalid community format: %s: want NUMBER:NUMBER, large:NUMBER:NUMBER:NUMBER, or a name that a Community object defines", s)
+		"invalid community format: %s: want NUMBER:NUMBER, large:NUMBER:NUMBER:NUMBER, rt:ASN:NUMBER, soo:ASN:NUMBER, extended:0x and 16 hexadecimal digits, or a name that a Community object defines", s)
 }

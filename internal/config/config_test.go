@@ -149,7 +149,7 @@ func TestConfigOfAdvertisements(t *testing.T) {
 
 func TestConfigOfPeers(t *testing.T) {
 	got := Parse(script(t, `
-		BGPPeer b {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1}
+		BGPPeer b {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1, gracefulRestart: {restartTime: 20s, notification: true, longLivedStaleTime: 1h}}
 		BGPPeer a {myASN: 1, dynamicASN: external, localASN: 3, interface: eth0, sourceAddress: 10.0.0.2, peerPort: 1179, holdTime: 10s, keepaliveTime: 1500ms, connectTime: 5s, routerID: 1.2.3.4, nodeSelectors: [{matchLabels: {rack: r}}], passwordSecret: {name: s}, bfdProfile: fast, enableGracefulRestart: false, ebgpMultiHop: true, vrf: red, dualStackAddressFamily: true}
 		Secret s {type: kubernetes.io/basic-auth, data: {password: cGFzcw==}}
 		BFDProfile fast {receiveInterval: 100, transmitInterval: 200, detectMultiplier: 5, echoInterval: 50, echoMode: true, passiveMode: true, minimumTtl: 200}
@@ -163,7 +163,10 @@ func TestConfigOfPeers(t *testing.T) {
 			RouterID: netip.MustParseAddr("1.2.3.4"), Nodes: lb.Selectors{selector(t, "rack=r")}, Password: "pass",
 			BFDProfile: "fast", GracefulRestart: new(false), MultiHop: true, VRF: "red", DualStack: true,
 		},
-		{Name: "b", MyASN: 1, ASN: 2, Address: netip.MustParseAddr("10.0.0.1"), Port: 179},
+		{
+			Name: "b", MyASN: 1, ASN: 2, Address: netip.MustParseAddr("10.0.0.1"), Port: 179,
+			RestartTime: 20 * time.Second, RestartNotification: true, LongLivedStaleTime: time.Hour,
+		},
 	}, got.Config.Peers, exact); diff != "" {
 		t.Errorf("peers (-want +got):\n%s", diff)
 	}

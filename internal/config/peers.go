@@ -47,7 +47,7 @@ func (rules peerRules) parse(c *peerCandidate) *refusal {
 	}
 	p.Nodes, c.nodes = sel, sel
 	for _, rule := range []func(*peerCandidate) *refusal{
-		parseASN, parseEndpoint, parseTimers, parseSession, rules.parsePassword,
+		parseASN, parseEndpoint, parseTimers, parseRestart, parseSession, rules.parsePassword,
 	} {
 		if r == nil {
 			r = rule(c)

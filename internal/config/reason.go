@@ -60,6 +60,8 @@ const (
 	ReasonInvalidRouterID Reason = "InvalidRouterID"
 	ReasonInvalidSource   Reason = "InvalidSourceAddress"
 	ReasonInvalidPort     Reason = "InvalidPort"
+	// ReasonInvalidRestart is a parameter of graceful restart.
+	ReasonInvalidRestart Reason = "InvalidGracefulRestart"
 	// ReasonTwoPasswords is both a password and a reference to one.
 	ReasonTwoPasswords      Reason = "TwoPasswords"
 	ReasonUnknownSecret     Reason = "UnknownSecret"

@@ -66,6 +66,42 @@ func sessionTimers(spec *v1beta2.BGPPeerSpec) (hold, keepalive *time.Duration, r
 	return &seconds, &keepaliveTime, nil
 }
 
+// Bounds of the times of graceful restart: what the fields of the capabilities can carry
+// (RFC 4724 section 3, RFC 9494 section 3).
+const (
+	maxRestart   = 4095 * time.Second
+	maxLongLived = 16777215 * time.Second
+)
+
+// parseRestart reads the parameters of graceful restart.
+func parseRestart(c *peerCandidate) (r *refusal) {
+	gr, p := c.object.Spec.GracefulRestart, c.value
+	if gr == nil {
+		return nil
+	}
+	if p.GracefulRestart != nil && !*p.GracefulRestart {
+		return refuse(ReasonInvalidRestart, "gracefulRestart needs graceful restart, which enableGracefulRestart turns off: remove gracefulRestart, or make the peer anew without enableGracefulRestart")
+	}
+	if p.RestartTime, r = restartSeconds("restartTime", gr.RestartTime, maxRestart); r != nil {
+		return r
+	}
+	if p.LongLivedStaleTime, r = restartSeconds("longLivedStaleTime", gr.LongLivedStaleTime, maxLongLived); r != nil {
+		return r
+	}
+	p.RestartNotification = gr.Notification
+	return nil
+}
+
+func restartSeconds(field string, d *metav1.Duration, most time.Duration) (time.Duration, *refusal) {
+	if d == nil {
+		return 0, nil
+	}
+	if d.Duration < time.Second || d.Duration > most || d.Duration%time.Second != 0 {
+		return 0, refuse(ReasonInvalidRestart, "invalid gracefulRestart.%s %q: must be whole seconds from 1s to %ds", field, d.Duration, most/time.Second)
+	}
+	return d.Duration, nil
+}
+
 // parseConnect reads the connect time, which is whole seconds.
 func parseConnect(d *metav1.Duration) (*time.Duration, *refusal) {
 	if d == nil {

@@ -6,15 +6,21 @@ import (
 	"strings"
 )
 
-// Community is a standard community (RFC 1997) or a large community (RFC 8092).
+// Community is a standard community (RFC 1997), a large community (RFC 8092) or an extended
+// community (RFC 4360).
 type Community struct {
-	// Large tells the kind. A standard community uses the low 16 bits of A and B.
+	// Large and Extended tell the kind. A standard community uses the low 16 bits of A and B.
 	Large   bool
 	A, B, C uint32
+	// Extended is the whole of an extended community, and 0 for the other kinds. (extension)
+	Extended uint64
 }
 
-// String gives "a:b", or "large:a:b:c".
+// String gives "a:b", "large:a:b:c", "rt:a:b", "soo:a:b" or "extended:0x" with 16 digits.
 func (c Community) String() string {
+	if c.Extended != 0 {
+		return extendedText(c.Extended)
+	}
 	if c.Large {
 		return fmt.Sprintf("large:%d:%d:%d", c.A, c.B, c.C)
 	}
@@ -30,8 +36,12 @@ func (c *Community) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// ParseCommunity reads "u16:u16" or "large:u32:u32:u32", all decimal.
+// ParseCommunity reads "u16:u16" or "large:u32:u32:u32", all decimal, or an extended community
+// as "rt:ADMIN:NUMBER", "soo:ADMIN:NUMBER" or "extended:0x" with 16 hexadecimal digits.
 func ParseCommunity(s string) (Community, error) {
+	if isExtended(s) {
+		return parseExtended(s)
+	}
 	parts := strings.Split(s, ":")
 	switch {
 	case len(parts) == 2:

@@ -42,6 +42,12 @@ type Peer struct {
 	SecurityHops uint8
 	// GracefulRestart is nil where unset.
 	GracefulRestart *bool
+	// RestartTime replaces the restart time that GracefulRestart stands for; 0 means unset. (extension)
+	RestartTime time.Duration
+	// RestartNotification asks for RFC 8538. (extension)
+	RestartNotification bool
+	// LongLivedStaleTime is that of RFC 9494; 0 does not ask for it. (extension)
+	LongLivedStaleTime time.Duration
 	// MultiHop allows an external peer that is not directly connected.
 	MultiHop bool
 	// VRF is the name of a Linux VRF device; empty means the default one.

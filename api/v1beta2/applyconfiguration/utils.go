@@ -22,6 +22,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1beta2.BGPPeerSpecApplyConfiguration{}
 	case v1beta2.SchemeGroupVersion.WithKind("BGPPeerStatus"):
 		return &apiv1beta2.BGPPeerStatusApplyConfiguration{}
+	case v1beta2.SchemeGroupVersion.WithKind("GracefulRestart"):
+		return &apiv1beta2.GracefulRestartApplyConfiguration{}
 
 	}
 	return nil

@@ -50,12 +50,7 @@ func (o ownNode) session(p *lb.Peer) bgp.SessionConfig {
 	if p.Connect != nil {
 		c.Connect = *p.Connect
 	}
-	switch {
-	case p.GracefulRestart == nil:
-		c.GracefulRestart = bgp.GracefulRestart{Enabled: true, RestartTime: restartTimeUnset}
-	case *p.GracefulRestart:
-		c.GracefulRestart = bgp.GracefulRestart{Enabled: true, RestartTime: restartTimeAsked}
-	}
+	c.GracefulRestart = gracefulRestart(p)
 	if p.BFDProfile != "" && p.Address.IsValid() {
 		c.BFD = bgp.BFDOn
 		if p.BFDStrict {
@@ -63,6 +58,22 @@ func (o ownNode) session(p *lb.Peer) bgp.SessionConfig {
 		}
 	}
 	return c
+}
+
+// gracefulRestart is what is offered to a peer.
+func gracefulRestart(p *lb.Peer) bgp.GracefulRestart {
+	gr := bgp.GracefulRestart{
+		Enabled: true, RestartTime: restartTimeUnset, Notification: p.RestartNotification, LongLived: p.LongLivedStaleTime,
+	}
+	switch {
+	case p.GracefulRestart != nil && !*p.GracefulRestart:
+		return bgp.GracefulRestart{}
+	case p.RestartTime != 0:
+		gr.RestartTime = p.RestartTime
+	case p.GracefulRestart != nil:
+		gr.RestartTime = restartTimeAsked
+	}
+	return gr
 }
 
 func peerAS(p *lb.Peer) bgp.PeerAS {
@@ -119,14 +130,18 @@ func (o ownNode) attributes(c bgp.SessionConfig, prefix netip.Prefix, m merged) 
 	}
 	var standard []uint32
 	var large [][3]uint32
+	var extended []uint64
 	for _, com := range m.communities {
-		if com.Large {
+		switch {
+		case com.Extended != 0:
+			extended = append(extended, com.Extended)
+		case com.Large:
 			large = append(large, [3]uint32{com.A, com.B, com.C})
-		} else {
+		default:
 			standard = append(standard, com.A<<16|com.B)
 		}
 	}
-	a.Communities = bgp.NewCommunities(standard, large, nil)
+	a.Communities = bgp.NewCommunities(standard, large, extended)
 	if c.PeerAddress.IsValid() && c.PeerAddress.Is4() != prefix.Addr().Is4() {
 		a.NextHop = o.address(lb.FamilyOf(prefix.Addr()))
 	}

@@ -136,6 +136,10 @@ type neighbor struct {
 	Reset       string `json:"lastResetDueTo"`
 	Graceful    struct {
 		Remote string `json:"remoteGrMode"`
+		NBit   bool   `json:"nBit"`
+		Timers struct {
+			Received int `json:"receivedRestartTimer"`
+		} `json:"timers"`
 	} `json:"gracefulRestartInfo"`
 }
 
@@ -194,6 +198,7 @@ type path struct {
 	ASPath    struct{ String string }
 	Community struct{ List []string }
 	Large     struct{ List []string } `json:"largeCommunity"`
+	Extended  struct{ String string } `json:"extendedCommunity"`
 	Nexthops  []struct{ IP, Scope string }
 	Peer      struct{ PeerID string }
 }

@@ -159,6 +159,31 @@ func TestAttributes(t *testing.T) {
 	s.untouched(true, before6)
 }
 
+// Extended communities arrive, from advertisements and by name.
+func TestExtendedCommunities(t *testing.T) {
+	s := newScene(t, over4())
+	s.Apply(target, nil)
+	s.peer("four", router4)
+	s.advertise("", "communities: ['rt:65007:100', 'soo:10.89.0.10:7', 'rt:4200000001:9', 'extended:0x0003fde800000005', '"+s.Name+"-target']")
+	v4, _ := s.service("web", "Cluster", "n1")
+	want := []string{"RT:65007:100", "RT:65007:4294967295", "RT:4200000001:9", "SoO:10.89.0.10:7", "SoO:65000:5"}
+	for name, p := range s.router.announced(v4, s.nodes()...) {
+		got := strings.Fields(p.Extended.String)
+		if slices.Sort(got); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+			t.Errorf("the route of %s has extended communities %q", name, p.Extended.String)
+		}
+	}
+}
+
+const target = `
+apiVersion: metallb.io/v1beta1
+kind: Community
+metadata: {name: '{{.Name}}', namespace: metallb-system}
+spec:
+  communities:
+  - {name: '{{.Name}}-target', value: 'rt:65007:4294967295'}
+`
+
 func TestSelectors(t *testing.T) {
 	s := newScene(t, over4(), over6().both())
 	four := s.peer("four", router4, "dualStackAddressFamily: false")

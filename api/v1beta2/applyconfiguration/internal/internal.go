@@ -70,6 +70,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: enableGracefulRestart
       type:
         scalar: boolean
+    - name: gracefulRestart
+      type:
+        namedType: com.github.lintel-lb.lintel.api.v1beta2.GracefulRestart
     - name: holdTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
@@ -133,6 +136,18 @@ var schemaYAML = typed.YAMLObject(`types:
           - type
 - name: com.github.lintel-lb.lintel.api.v1beta2.DynamicASNMode
   scalar: string
+- name: com.github.lintel-lb.lintel.api.v1beta2.GracefulRestart
+  map:
+    fields:
+    - name: longLivedStaleTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: notification
+      type:
+        scalar: boolean
+    - name: restartTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
 - name: io.k8s.api.core.v1.SecretReference
   map:
     fields:

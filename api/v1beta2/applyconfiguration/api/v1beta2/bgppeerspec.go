@@ -64,6 +64,9 @@ type BGPPeerSpecApplyConfiguration struct {
 	TTLSecurityHops *int32 `json:"ttlSecurityHops,omitempty"`
 	// EnableGracefulRestart keeps routes in use while the speaker restarts (RFC 4724).
 	EnableGracefulRestart *bool `json:"enableGracefulRestart,omitempty"`
+	// GracefulRestart says how long a router that restarts gracefully with the speaker keeps
+	// routes, and in which further cases. (extension)
+	GracefulRestart *GracefulRestartApplyConfiguration `json:"gracefulRestart,omitempty"`
 	// EBGPMultiHop allows a router of another AS that is not on a network of the node.
 	EBGPMultiHop *bool `json:"ebgpMultiHop,omitempty"`
 	// VRFName is the Linux VRF device that the session goes through.
@@ -234,6 +237,14 @@ func (b *BGPPeerSpecApplyConfiguration) WithTTLSecurityHops(value int32) *BGPPee
 // If called multiple times, the EnableGracefulRestart field is set to the value of the last call.
 func (b *BGPPeerSpecApplyConfiguration) WithEnableGracefulRestart(value bool) *BGPPeerSpecApplyConfiguration {
 	b.EnableGracefulRestart = &value
+	return b
+}
+
+// WithGracefulRestart sets the GracefulRestart field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the GracefulRestart field is set to the value of the last call.
+func (b *BGPPeerSpecApplyConfiguration) WithGracefulRestart(value *GracefulRestartApplyConfiguration) *BGPPeerSpecApplyConfiguration {
+	b.GracefulRestart = value
 	return b
 }
 
