@@ -1,6 +1,7 @@
 package links
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -52,6 +53,19 @@ func (l *Link) Equal(o *Link) bool {
 type Snapshot struct {
 	// Links is sorted by name.
 	Links []Link
+	// Gateways are the next hops of the default routes of both families in the main routing
+	// table, by metric and then by address. Routes that cannot be used are not among them.
+	Gateways []Gateway
+}
+
+// Gateway is a next hop of a default route.
+type Gateway struct {
+	// Address has the link as its zone where it is an IPv6 link-local one.
+	Address netip.Addr
+	// Link is the name of the link that the route goes through.
+	Link string
+	// Metric is the priority of the route; lower goes first.
+	Metric int
 }
 
 // ByName finds a link by its name.
@@ -63,9 +77,15 @@ func (s *Snapshot) ByName(name string) (*Link, bool) {
 	return &s.Links[i], true
 }
 
-// Equal tells whether two snapshots show the same links.
+// Equal tells whether two snapshots show the same links and gateways.
 func (s *Snapshot) Equal(o *Snapshot) bool {
-	return slices.EqualFunc(s.Links, o.Links, func(a, b Link) bool { return a.Equal(&b) })
+	return slices.EqualFunc(s.Links, o.Links, func(a, b Link) bool { return a.Equal(&b) }) && slices.Equal(s.Gateways, o.Gateways)
+}
+
+// sortedGateways sorts by metric and address, and leaves out duplicates.
+func sortedGateways(gs []Gateway) []Gateway {
+	slices.SortFunc(gs, func(a, b Gateway) int { return cmp.Or(cmp.Compare(a.Metric, b.Metric), a.Address.Compare(b.Address)) })
+	return slices.Compact(gs)
 }
 
 // NewSnapshot makes a snapshot of the links given, which it sorts.

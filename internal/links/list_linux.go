@@ -18,14 +18,14 @@ import (
 // before the next event or period has to bring it right.
 const dumpAttempts = 10
 
-// List reads the interfaces of the namespace of the calling thread. A link that cannot be
+// List reads the interfaces and default routes of the namespace of the calling thread. A link that cannot be
 // decoded is logged and left out; it does not spoil the others.
 func List(ctx context.Context, log *slog.Logger) (*Snapshot, error) {
 	var err error
 	for i := range dumpAttempts {
-		var ls []Link
-		if ls, err = list(log); err == nil {
-			return NewSnapshot(ls), nil
+		var s *Snapshot
+		if s, err = snapshot(log); err == nil {
+			return s, nil
 		}
 		if !errors.Is(err, netlink.ErrDumpInterrupted) {
 			return nil, err
@@ -37,6 +37,20 @@ func List(ctx context.Context, log *slog.Logger) (*Snapshot, error) {
 		}
 	}
 	return nil, err
+}
+
+func snapshot(log *slog.Logger) (*Snapshot, error) {
+	ls, err := list(log)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[int]string, len(ls))
+	for _, l := range ls {
+		names[l.Index] = l.Name
+	}
+	s := NewSnapshot(ls)
+	s.Gateways, err = gateways(names)
+	return s, err
 }
 
 func list(log *slog.Logger) ([]Link, error) {

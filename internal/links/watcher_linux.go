@@ -23,7 +23,7 @@ const (
 	receiveBuffer = 1 << 20
 )
 
-// Watcher follows the interfaces of one network namespace.
+// Watcher follows the interfaces and default routes of one network namespace.
 type Watcher struct {
 	log  *slog.Logger
 	snap atomic.Pointer[Snapshot]
@@ -54,7 +54,7 @@ func (w *Watcher) Subscribe() <-chan struct{} {
 	return ch
 }
 
-// Run follows the interfaces until the context ends. All sockets are opened from the
+// Run follows the interfaces and default routes until the context ends. All sockets are opened from the
 // calling goroutine: one that is locked to a thread in another network namespace watches
 // that namespace. The error is the context's.
 func (w *Watcher) Run(ctx context.Context) error {
@@ -75,6 +75,7 @@ func (w *Watcher) follow(ctx context.Context) error {
 	done := make(chan struct{})
 	linkEvents := make(chan netlink.LinkUpdate, 64)
 	addrEvents := make(chan netlink.AddrUpdate, 64)
+	routeEvents := make(chan netlink.RouteUpdate, 64)
 	onError := func(err error) { w.log.Debug("netlink subscription", "err", err) }
 
 	if err := netlink.LinkSubscribeWithOptions(linkEvents, done, netlink.LinkSubscribeOptions{
@@ -92,6 +93,13 @@ func (w *Watcher) follow(ctx context.Context) error {
 		return fmt.Errorf("links: subscribe to addresses: %w", err)
 	}
 	defer drain(addrEvents)
+	if err := netlink.RouteSubscribeWithOptions(routeEvents, done, netlink.RouteSubscribeOptions{
+		ErrorCallback: onError, ReceiveBufferSize: receiveBuffer,
+	}); err != nil {
+		close(done)
+		return fmt.Errorf("links: subscribe to routes: %w", err)
+	}
+	defer drain(routeEvents)
 	defer close(done)
 
 	timer := time.NewTimer(0) // the first list is due now
@@ -104,6 +112,10 @@ func (w *Watcher) follow(ctx context.Context) error {
 			return ctx.Err()
 		case _, ok = <-linkEvents:
 		case _, ok = <-addrEvents:
+		case u, open := <-routeEvents:
+			if ok = open; ok && !isDefault(u) {
+				continue
+			}
 		case <-timer.C:
 			dirty = false
 			next := period
