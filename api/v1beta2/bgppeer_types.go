@@ -39,12 +39,49 @@ type GracefulRestart struct {
 	LongLivedStaleTime *metav1.Duration `json:"longLivedStaleTime,omitempty"`
 }
 
+// PeerAddressSource says where a node finds the address of its router.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.defaultGateway) != has(self.nodeAnnotation)",message="set exactly one of defaultGateway and nodeAnnotation"
+type PeerAddressSource struct {
+	// DefaultGateway is the next hop of the node's default route of this address family with
+	// the lowest metric, in the main routing table.
+	// +optional
+	// +kubebuilder:validation:Enum=IPv4;IPv6
+	DefaultGateway string `json:"defaultGateway,omitempty"`
+
+	// NodeAnnotation is the key of the annotation of Node objects that holds the address. It
+	// begins with "lintel.dev/". A node without the annotation has no session.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^lintel\.dev/.+$`
+	NodeAnnotation string `json:"nodeAnnotation,omitempty"`
+}
+
+// DynamicNeighbors are routers that are known by their networks only.
+type DynamicNeighbors struct {
+	// Prefixes are the networks of the routers in CIDR notation. They do not overlap.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:XValidation:rule="isCIDR(self)",message="invalid prefix: must be an IPv4 or IPv6 network in CIDR notation"
+	Prefixes []string `json:"prefixes"`
+
+	// Limit is the most sessions that a node has at a time in one prefix.
+	// +optional
+	// +kubebuilder:default:=100
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	Limit int32 `json:"limit,omitempty"`
+}
+
 // BGPPeerSpec says how to reach a router and what to agree on with it.
 //
 // +kubebuilder:validation:XValidation:rule="(has(self.peerASN) && self.peerASN != 0) || (has(self.dynamicASN) && size(self.dynamicASN) > 0)",message="missing peer ASN and dynamicASN: set peerASN or dynamicASN"
 // +kubebuilder:validation:XValidation:rule="!(has(self.peerASN) && self.peerASN != 0 && has(self.dynamicASN) && size(self.dynamicASN) > 0)",message="both peer ASN and dynamicASN specified: set only one of peerASN and dynamicASN"
-// +kubebuilder:validation:XValidation:rule="(has(self.peerAddress) && size(self.peerAddress) > 0) || (has(self.interface) && size(self.interface) > 0)",message="peer has no Address or Interface specified: set peerAddress or interface"
+// +kubebuilder:validation:XValidation:rule="(has(self.peerAddress) && size(self.peerAddress) > 0) || (has(self.interface) && size(self.interface) > 0) || has(self.peerAddressFrom) || has(self.dynamicNeighbors)",message="peer has no Address or Interface specified: set peerAddress or interface"
 // +kubebuilder:validation:XValidation:rule="!(has(self.peerAddress) && size(self.peerAddress) > 0 && has(self.interface) && size(self.interface) > 0)",message="peer has both Address and Interface specified: set only one of peerAddress and interface"
+// +kubebuilder:validation:XValidation:rule="!has(self.peerAddressFrom) || !((has(self.peerAddress) && size(self.peerAddress) > 0) || (has(self.interface) && size(self.interface) > 0) || has(self.dynamicNeighbors))",message="peerAddressFrom takes the place of peerAddress, interface and dynamicNeighbors: set only one of them"
+// +kubebuilder:validation:XValidation:rule="!has(self.dynamicNeighbors) || !((has(self.peerAddress) && size(self.peerAddress) > 0) || (has(self.interface) && size(self.interface) > 0))",message="dynamicNeighbors takes the place of peerAddress and interface: set only one of them"
+// +kubebuilder:validation:XValidation:rule="!(has(self.passive) && self.passive && has(self.interface) && size(self.interface) > 0)",message="passive cannot be used with interface: leave out passive, or set peerAddress"
+// +kubebuilder:validation:XValidation:rule="!(has(self.dynamicNeighbors) && has(self.bfdProfile) && size(self.bfdProfile) > 0)",message="bfdProfile cannot be used with dynamicNeighbors, whose addresses are not known: leave out bfdProfile, or list the routers as peers with peerAddress and passive"
 // +kubebuilder:validation:XValidation:rule="!(has(self.password) && size(self.password) > 0 && has(self.passwordSecret) && has(self.passwordSecret.name) && size(self.passwordSecret.name) > 0)",message="can not have both password and secret ref set in peer config: set only one of password and passwordSecret"
 // +kubebuilder:validation:XValidation:rule="!has(self.holdTime) || !has(self.keepaliveTime) || duration(self.keepaliveTime) <= duration(self.holdTime)",message="invalid keepaliveTime, must be lower than holdTime"
 // +kubebuilder:validation:XValidation:rule="!(has(self.peerASN) && self.peerASN == self.myASN && has(self.ebgpMultiHop) && self.ebgpMultiHop)",message="invalid ebgp-multihop parameter set for an ibgp peer: leave out ebgpMultiHop where peerASN equals myASN"
@@ -86,12 +123,29 @@ type BGPPeerSpec struct {
 	// +optional
 	Interface string `json:"interface,omitempty"`
 
+	// PeerAddressFrom finds the address of the router on each node, in place of peerAddress.
+	// (extension)
+	// +optional
+	PeerAddressFrom *PeerAddressSource `json:"peerAddressFrom,omitempty"`
+
+	// Passive waits for the router to open the session and never does so itself. The node
+	// listens on its own address of this session only: sourceAddress, or else its address on
+	// the router's network, or else its InternalIP. (extension)
+	// +optional
+	Passive bool `json:"passive,omitempty"`
+
+	// DynamicNeighbors takes a session with every router that opens one from these prefixes,
+	// in place of peerAddress. The node listens as for passive. (extension)
+	// +optional
+	DynamicNeighbors *DynamicNeighbors `json:"dynamicNeighbors,omitempty"`
+
 	// SrcAddress is the node's address to open the session from.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || isIP(self) || (self.contains(':') && self.lowerAscii().contains('ffff:'))",message="invalid source IP: sourceAddress must be an IPv4 or IPv6 address"
 	SrcAddress string `json:"sourceAddress,omitempty"`
 
-	// Port is the TCP port of the router.
+	// Port is the TCP port of the router. With passive or dynamicNeighbors it is the port that
+	// the node listens on.
 	// +optional
 	// +kubebuilder:default:=179
 	// +kubebuilder:validation:Minimum=1

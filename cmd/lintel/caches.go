@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -14,6 +16,7 @@ import (
 	"github.com/lintel-lb/lintel/api/v1beta1"
 	"github.com/lintel-lb/lintel/internal/kube/mixed"
 	"github.com/lintel-lb/lintel/internal/kube/resources"
+	"github.com/lintel-lb/lintel/internal/lb"
 )
 
 // caches makes a cache that holds of each object only what is used, and a client that reads
@@ -75,7 +78,7 @@ func trimSlice(o any) (any, error) {
 
 func trimNode(o any) (any, error) {
 	if n, ok := o.(*corev1.Node); ok {
-		n.Annotations = nil
+		maps.DeleteFunc(n.Annotations, func(k, _ string) bool { return !strings.HasPrefix(k, lb.AnnotationPrefix) })
 		n.Spec = corev1.NodeSpec{}
 		n.Status = corev1.NodeStatus{Conditions: n.Status.Conditions, Addresses: n.Status.Addresses}
 	}

@@ -176,6 +176,15 @@ func (d *Decider) SetLinks(node string, links []lb.Link, known bool) {
 	d.touched[node] = true
 }
 
+// SetGateways replaces the next hops of a node's default routes.
+func (d *Decider) SetGateways(node string, gs []lb.Gateway) {
+	if slices.Equal(d.w.Gateways[node], gs) {
+		return
+	}
+	d.w.Gateways[node] = gs
+	d.touched[node] = true
+}
+
 // SetGated says whether a node's own check keeps it from announcing.
 func (d *Decider) SetGated(node string, gated bool) {
 	if d.w.Gated[node] == gated {

@@ -18,6 +18,11 @@ type Peer struct {
 	Config SessionConfig
 	// Routes are keyed by prefixes without host bits.
 	Routes map[netip.Prefix]Attributes
+	// Limit is, with a range, the most sessions at a time; 0 means DefaultRangeLimit.
+	Limit int
+	// Trouble says why there can be no session at present, whatever Config is; it becomes the
+	// peer's LastError. Empty means that there can.
+	Trouble string
 }
 
 // Withheld is the reason why a desired route cannot be announced in a session.

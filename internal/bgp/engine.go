@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 )
@@ -44,6 +43,8 @@ type Engine struct {
 	done      chan string
 	listeners *listeners
 	sweep     timer // looks for sessions of ranges whose peer is gone
+	// crowded are the ranges that turned a peer away at their limit, and how.
+	crowded map[string]string
 }
 
 // running is a session and what the engine knows about it.
@@ -51,6 +52,8 @@ type running struct {
 	*session
 	config   SessionConfig
 	stopping bool
+	// parent is the range that the session came from; empty for a peer that is desired itself.
+	parent string
 }
 
 // New makes an Engine that does nothing until Run.
@@ -61,6 +64,7 @@ func New(opts Options) *Engine {
 	e := &Engine{
 		opts: opts, wake: make(chan struct{}, 1), ending: make(chan Ending), finished: make(chan struct{}),
 		sessions: map[string]*running{}, done: make(chan string), sweep: newTimer(),
+		crowded: map[string]string{},
 	}
 	e.view.Store(&view{})
 	e.listeners = newListeners(opts.Transport, opts.Log)
@@ -207,6 +211,10 @@ func (e *Engine) reconcile() {
 	ranges := map[string]Peer{}
 	wanted := map[string]Peer{}
 	for name, p := range d.Peers {
+		if p.Trouble != "" {
+			v.others[name] = old.other(name, StateIdle, p.Trouble)
+			continue
+		}
 		if err := e.admit(&p.Config); err != nil {
 			v.others[name] = old.other(name, StateIdle, err.Error())
 			continue
@@ -220,7 +228,11 @@ func (e *Engine) reconcile() {
 	e.keepDynamic(ranges, wanted)
 	trouble := e.listeners.reconcile(wanted, ranges)
 	for name := range ranges {
-		v.others[name] = old.other(name, StateActive, trouble[name])
+		why := trouble[name]
+		if why == "" {
+			why = e.crowded[name]
+		}
+		v.others[name] = old.other(name, StateActive, why)
 	}
 	for name, r := range e.sessions {
 		if _, ok := wanted[name]; !ok && !r.stopping {
@@ -233,7 +245,7 @@ func (e *Engine) reconcile() {
 		r, ok := e.sessions[name]
 		switch {
 		case !ok:
-			r = e.start(name, o)
+			r = e.start(name, "", o)
 		case r.stopping:
 			continue // starts anew when it has ended
 		default:
@@ -263,8 +275,8 @@ func (e *Engine) admit(c *SessionConfig) error {
 	return nil
 }
 
-func (e *Engine) start(name string, o order) *running {
-	r := &running{session: newSession(name, o, &e.opts, e.changed), config: o.config}
+func (e *Engine) start(name, parent string, o order) *running {
+	r := &running{session: newSession(name, o, &e.opts, e.changed), config: o.config, parent: parent}
 	e.sessions[name] = r
 	go func() {
 		r.run()
@@ -293,6 +305,3 @@ func (e *Engine) dispatch(in accepted) {
 	e.opts.Log.Debug("connection from an address that is no peer", "remote", remote, "listener", in.key.local)
 	in.conn.Close()
 }
-
-// dynamicName names the session of one peer of a range.
-func dynamicName(name string, a netip.Addr) string { return name + "/" + a.String() }

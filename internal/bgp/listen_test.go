@@ -208,6 +208,61 @@ func TestPeerRange(t *testing.T) {
 	})
 }
 
+// A range takes as many peers as its limit, none that has a session of its own, and says so.
+func TestPeerRangeIsBounded(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		c := passiveConfig(ModePassive)
+		c.PeerAddress, c.PeerRange = netip.Addr{}, netip.MustParsePrefix("192.0.2.0/29")
+		d := onePeer(c, nil)
+		d.Peers["tor"] = Peer{Config: c, Limit: 1}
+		own := testConfig()
+		own.PeerAddress = netip.MustParseAddr("192.0.2.3")
+		d.Peers["own"] = Peer{Config: own}
+		r.Set(d)
+		r.accept()
+		synctest.Wait()
+		port := r.net.port(listenAt)
+		port.call(t, own.PeerAddress).expectEnd()
+		if got := r.status().LastError; got != "" {
+			t.Errorf("last error %q", got)
+		}
+		p := port.call(t, netip.MustParseAddr("192.0.2.1"))
+		p.handshake(peerOpen())
+		p.expectEndOfRIB()
+		port.call(t, netip.MustParseAddr("192.0.2.2")).expectEnd()
+		synctest.Wait()
+		if got := r.status().LastError; !strings.Contains(got, "192.0.2.2 was turned away: the limit of 1 sessions") {
+			t.Errorf("last error %q", got)
+		}
+		if st := r.Snapshot()["tor/192.0.2.1"]; st.State != StateEstablished {
+			t.Errorf("the first peer is %v", st.State)
+		}
+		// With the first peer forgotten there is room.
+		p.c.Close()
+		time.Sleep(3 * dynamicIdle)
+		synctest.Wait()
+		if got := r.status().LastError; got != "" {
+			t.Errorf("last error %q", got)
+		}
+		p = port.call(t, netip.MustParseAddr("192.0.2.2"))
+		p.handshake(peerOpen())
+		p.expectEndOfRIB()
+	})
+}
+
+// A peer in trouble has no session, and says why.
+func TestPeerInTrouble(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		r.Set(Desired{Peers: map[string]Peer{"tor": {Trouble: "no address"}}, Complete: true})
+		if st := r.wantState(StateIdle); st.LastError != "no address" {
+			t.Errorf("last error %q", st.LastError)
+		}
+		r.Set(onePeer(testConfig(), nil))
+		r.up(peerOpen())
+		r.wantState(StateEstablished)
+	})
+}
+
 func TestPortThatCannotBeOpened(t *testing.T) {
 	bubble(t, func(o *Options) { o.Transport = noPorts{newFakeNet()} }, func(t *testing.T, r *rig) {
 		r.Set(onePeer(passiveConfig(ModePassive), nil))

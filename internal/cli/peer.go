@@ -26,7 +26,7 @@ type peerExplanation struct {
 	Sessions []peerSession `json:"sessions,omitempty"`
 }
 
-// peerSession is the session of one node.
+// peerSession is a session of one node. With dynamic neighbours a node has several.
 type peerSession struct {
 	Node string `json:"node"`
 	endpoint.Session
@@ -67,12 +67,17 @@ func (c *cluster) explainPeer(ctx context.Context, name string) (*peerExplanatio
 		case a.err != nil:
 			s.Unknown = a.err.Error()
 		default:
-			k := slices.IndexFunc(a.report.Sessions, func(x endpoint.Session) bool { return x.Peer == name })
-			if k < 0 {
-				s.Unknown = "its speaker does not know this peer yet"
-				break
+			found := false
+			for _, x := range a.report.Sessions {
+				if x.Peer == name {
+					found = true
+					e.Sessions = append(e.Sessions, peerSession{Node: node, Session: x})
+				}
 			}
-			s.Session = a.report.Sessions[k]
+			if found {
+				continue
+			}
+			s.Unknown = "its speaker does not know this peer yet"
 		}
 		e.Sessions = append(e.Sessions, s)
 	}
@@ -92,19 +97,24 @@ func (e *peerExplanation) print(out io.Writer) error {
 	w.printf("\n")
 	tab := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	t := &errWriter{w: tab, err: w.err}
-	t.printf("NODE\tSTATE\tFOR\tPREFIXES\tBFD\tREMARK\n")
+	// Where the object tells the router, nobody needs to be told again.
+	neighbor := func(string) string { return "" }
+	if slices.ContainsFunc(e.Sessions, func(s peerSession) bool { return s.Neighbor != "" }) {
+		neighbor = func(text string) string { return "\t" + text }
+	}
+	t.printf("NODE%s\tSTATE\tFOR\tPREFIXES\tBFD\tREMARK\n", neighbor("NEIGHBOR"))
 	for _, s := range e.Sessions {
 		switch {
 		case s.NotSelected:
-			t.printf("%s\t-\t\t\t\tthe nodeSelectors of the peer do not match this node\n", s.Node)
+			t.printf("%s%s\t-\t\t\t\tthe nodeSelectors of the peer do not match this node\n", s.Node, neighbor(""))
 		case s.Unknown != "":
-			t.printf("%s\tunknown\t\t\t\t%s\n", s.Node, s.Unknown)
+			t.printf("%s%s\tunknown\t\t\t\t%s\n", s.Node, neighbor(""), s.Unknown)
 		default:
 			remark := s.LastError
 			if s.State == established && remark != "" {
 				remark = "before: " + remark
 			}
-			t.printf("%s\t%s\t%s\t%d\t%s\t%s\n", s.Node, s.State, age(s.Since), s.Prefixes, s.BFD, remark)
+			t.printf("%s%s\t%s\t%s\t%d\t%s\t%s\n", s.Node, neighbor(s.Neighbor), s.State, age(s.Since), s.Prefixes, s.BFD, remark)
 		}
 	}
 	if t.err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lintel-lb/lintel/internal/kube/endpoint"
 	"github.com/lintel-lb/lintel/internal/lb"
 )
 
@@ -80,8 +81,12 @@ func (p *picture) overview() overview {
 		if a.err != nil {
 			line.Error = a.err.Error()
 		} else {
-			line.Addresses, line.Members, line.Sessions = len(a.report.Addresses), len(a.report.Members), len(a.report.Sessions)
+			line.Addresses, line.Members = len(a.report.Addresses), len(a.report.Members)
 			for _, session := range a.report.Sessions {
+				if session.State == endpoint.Listening {
+					continue
+				}
+				line.Sessions++
 				if session.State == established {
 					line.Established++
 				}

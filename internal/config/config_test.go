@@ -23,6 +23,7 @@ import (
 var exact = cmp.Options{
 	cmpopts.IgnoreUnexported(lb.Config{}),
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
 	cmp.Comparer(func(a, b netipx.IPRange) bool { return a == b }),
 }
 
@@ -150,6 +151,9 @@ func TestConfigOfAdvertisements(t *testing.T) {
 func TestConfigOfPeers(t *testing.T) {
 	got := Parse(script(t, `
 		BGPPeer b {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1, gracefulRestart: {restartTime: 20s, notification: true, longLivedStaleTime: 1h}}
+		BGPPeer c {myASN: 1, peerASN: 2, peerPort: 1179, dynamicNeighbors: {prefixes: ["2001:db8::1/64", 10.0.1.7/24]}}
+		BGPPeer d {myASN: 1, peerASN: 2, peerAddress: 10.0.0.9, passive: true}
+		BGPPeer e {myASN: 1, peerASN: 2, peerAddressFrom: {nodeAnnotation: lintel.dev/tor}}
 		BGPPeer a {myASN: 1, dynamicASN: external, localASN: 3, interface: eth0, sourceAddress: 10.0.0.2, peerPort: 1179, holdTime: 10s, keepaliveTime: 1500ms, connectTime: 5s, routerID: 1.2.3.4, nodeSelectors: [{matchLabels: {rack: r}}], passwordSecret: {name: s}, bfdProfile: fast, enableGracefulRestart: false, ebgpMultiHop: true, vrf: red, dualStackAddressFamily: true}
 		Secret s {type: kubernetes.io/basic-auth, data: {password: cGFzcw==}}
 		BFDProfile fast {receiveInterval: 100, transmitInterval: 200, detectMultiplier: 5, echoInterval: 50, echoMode: true, passiveMode: true, minimumTtl: 200}
@@ -167,6 +171,12 @@ func TestConfigOfPeers(t *testing.T) {
 			Name: "b", MyASN: 1, ASN: 2, Address: netip.MustParseAddr("10.0.0.1"), Port: 179,
 			RestartTime: 20 * time.Second, RestartNotification: true, LongLivedStaleTime: time.Hour,
 		},
+		{
+			Name: "c", MyASN: 1, ASN: 2, Port: 1179, Passive: true, RangeLimit: 100,
+			Ranges: []netip.Prefix{netip.MustParsePrefix("10.0.1.0/24"), netip.MustParsePrefix("2001:db8::/64")},
+		},
+		{Name: "d", MyASN: 1, ASN: 2, Address: netip.MustParseAddr("10.0.0.9"), Port: 179, Passive: true},
+		{Name: "e", MyASN: 1, ASN: 2, Port: 179, From: lb.AddressSource{Annotation: "lintel.dev/tor"}},
 	}, got.Config.Peers, exact); diff != "" {
 		t.Errorf("peers (-want +got):\n%s", diff)
 	}

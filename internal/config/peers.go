@@ -1,7 +1,8 @@
 package config
 
 import (
-	"net/netip"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -95,32 +96,6 @@ func parseASN(c *peerCandidate) *refusal {
 	return nil
 }
 
-func parseEndpoint(c *peerCandidate) *refusal {
-	spec, p := &c.object.Spec, c.value
-	switch {
-	case spec.Address == "" && spec.Interface == "":
-		return refuse(ReasonInvalidAddress, "peer has no Address or Interface specified: set one of peerAddress and interface")
-	case spec.Address != "" && spec.Interface != "":
-		return refuse(ReasonInvalidAddress, "peer has both Address and Interface specified: remove one of peerAddress and interface")
-	}
-	if spec.Address != "" {
-		a, err := parseAddr(spec.Address)
-		if err != nil {
-			return refuse(ReasonInvalidAddress, "invalid BGPPeer address %q: %v", spec.Address, err)
-		}
-		p.Address = a
-	}
-	switch {
-	case spec.Port == 0:
-		p.Port = bgpPort
-	case spec.Port < 0 || spec.Port > 65535:
-		return refuse(ReasonInvalidPort, "invalid peerPort %d: must be from 1 to 16384", spec.Port)
-	default:
-		p.Port = uint16(spec.Port)
-	}
-	return nil
-}
-
 func parseSession(c *peerCandidate) (r *refusal) {
 	spec, p := &c.object.Spec, c.value
 	if p.Connect, r = parseConnect(spec.ConnectTime); r != nil {
@@ -138,10 +113,10 @@ func parseSession(c *peerCandidate) (r *refusal) {
 		if err != nil {
 			return refuse(ReasonInvalidSource, "invalid source IP %q: %v", spec.SrcAddress, err)
 		}
-		if p.Address.IsValid() && p.Address.Is4() != src.Is4() {
-			c.warn("sourceAddress %s is of another family than peerAddress %s, so that no session can open", src, p.Address)
-		}
 		p.Source = src
+		if other, differs := sourceMismatch(p); differs {
+			c.warn("sourceAddress %s is of another family than %s, so that no session can open", src, other)
+		}
 	}
 	return nil
 }
@@ -208,17 +183,15 @@ func (rules peerRules) checkProfile(c *peerCandidate) *refusal {
 
 // settlePeers refuses peers that would be a second session of a node to the same router.
 func settlePeers(cs []*peerCandidate, nodes map[string]*lb.Node) {
-	type router struct {
-		address         netip.Addr
-		interface_, vrf string
-	}
-	known := map[router][]*peerCandidate{}
+	var kept []*peerCandidate
 	for _, c := range cs {
 		if c.refusal != nil {
 			continue
 		}
-		key := router{c.value.Address, c.value.Interface, c.value.VRF}
-		for _, other := range known[key] {
+		for _, other := range kept {
+			if !sameRouter(c.value, other.value) {
+				continue
+			}
 			node, shared := commonNode(c.value.Nodes, other.value.Nodes, nodes)
 			if !shared {
 				continue
@@ -229,15 +202,41 @@ func settlePeers(cs []*peerCandidate, nodes map[string]*lb.Node) {
 			break
 		}
 		if c.refusal == nil {
-			known[key] = append(known[key], c)
+			kept = append(kept, c)
 		}
 	}
 }
 
+// sameRouter tells whether two peers are the same on every node. A router with a peer of its own
+// may be in the networks of another peer, which leaves it alone.
+func sameRouter(a, b *lb.Peer) bool {
+	if a.VRF != b.VRF {
+		return false
+	}
+	for _, r := range a.Ranges {
+		if slices.ContainsFunc(b.Ranges, r.Overlaps) {
+			return true
+		}
+	}
+	return len(a.Ranges) == 0 && len(b.Ranges) == 0 &&
+		a.Address == b.Address && a.Interface == b.Interface && a.From == b.From
+}
+
 func routerText(p *lb.Peer) string {
 	s := p.Interface
-	if p.Address.IsValid() {
+	switch {
+	case p.Address.IsValid():
 		s = p.Address.String()
+	case p.From.Gateway != 0:
+		s = "at the " + p.From.Gateway.String() + " default gateway"
+	case p.From.Annotation != "":
+		s = "of the annotation " + p.From.Annotation
+	case len(p.Ranges) > 0:
+		var texts []string
+		for _, r := range p.Ranges {
+			texts = append(texts, r.String())
+		}
+		s = "from " + strings.Join(texts, ", ")
 	}
 	if p.VRF != "" {
 		s += "-" + p.VRF

@@ -16,6 +16,27 @@ func TestPeerRules(t *testing.T) {
 		{"P5 dynamic", `BGPPeer p {myASN: 1, dynamicASN: internal, peerAddress: 10.0.0.1, ebgpMultiHop: true}`, `BGPPeer p: warning: ebgpMultiHop has no effect`},
 		{"P6", `BGPPeer p {myASN: 1, peerASN: 2}`, `BGPPeer p: InvalidAddress: parsing peer p peer has no Address or Interface specified`},
 		{"P7", good + `, interface: eth0}`, `BGPPeer p: InvalidAddress: parsing peer p peer has both Address and Interface specified`},
+		{"extension peerAddressFrom gateway", `BGPPeer p {myASN: 1, peerASN: 2, peerAddressFrom: {defaultGateway: IPv6}}`, ``},
+		{"extension peerAddressFrom annotation", `BGPPeer p {myASN: 1, peerASN: 2, peerAddressFrom: {nodeAnnotation: lintel.dev/tor}}`, ``},
+		{"extension peerAddressFrom of nothing", `BGPPeer p {myASN: 1, peerASN: 2, peerAddressFrom: {}}`, `BGPPeer p: InvalidAddress: …set exactly one of defaultGateway and nodeAnnotation`},
+		{"extension peerAddressFrom of both", `BGPPeer p {myASN: 1, peerASN: 2, peerAddressFrom: {defaultGateway: IPv4, nodeAnnotation: lintel.dev/tor}}`, `BGPPeer p: InvalidAddress: …set exactly one`},
+		{"extension peerAddressFrom family", `BGPPeer p {myASN: 1, peerASN: 2, peerAddressFrom: {defaultGateway: ipv4}}`, `BGPPeer p: InvalidAddress: …must be IPv4 or IPv6`},
+		{"extension peerAddressFrom key", `BGPPeer p {myASN: 1, peerASN: 2, peerAddressFrom: {nodeAnnotation: example.com/tor}}`, `BGPPeer p: InvalidAddress: …the key must begin with "lintel.dev/"`},
+		{"extension peerAddressFrom with an address", good + `, peerAddressFrom: {defaultGateway: IPv4}}`, `BGPPeer p: InvalidAddress: …remove all but one`},
+		{"extension peerAddressFrom with a vrf", `BGPPeer p {myASN: 1, peerASN: 2, vrf: red, peerAddressFrom: {defaultGateway: IPv4}}`, `BGPPeer p: InvalidAddress: …use nodeAnnotation, or remove vrf`},
+		{"extension peerAddressFrom with a source", `BGPPeer p {myASN: 1, peerASN: 2, sourceAddress: 10.0.0.2, peerAddressFrom: {defaultGateway: IPv6}}`, `BGPPeer p: warning: sourceAddress 10.0.0.2 is of another family than peerAddressFrom.defaultGateway IPv6`},
+		{"extension passive", good + `, passive: true}`, ``},
+		{"extension passive on a link", `BGPPeer p {myASN: 1, peerASN: 2, interface: eth0, passive: true}`, `BGPPeer p: InvalidAddress: …passive cannot be used with interface: remove passive`},
+		{"extension passive with connectTime", good + `, passive: true, connectTime: 5s}`, `BGPPeer p: warning: connectTime has no effect`},
+		{"extension dynamicNeighbors", `BGPPeer p {myASN: 1, peerASN: 2, dynamicNeighbors: {prefixes: [10.0.0.0/24, "2001:db8::/64"], limit: 3}}`, ``},
+		{"extension dynamicNeighbors with an address", good + `, dynamicNeighbors: {prefixes: [10.0.0.0/24]}}`, `BGPPeer p: InvalidAddress: …dynamicNeighbors takes the place of peerAddress and interface: remove all but one of them`},
+		{"extension dynamicNeighbors prefix", `BGPPeer p {myASN: 1, peerASN: 2, dynamicNeighbors: {prefixes: [10.0.0.0]}}`, `BGPPeer p: InvalidAddress: …invalid dynamicNeighbors prefix "10.0.0.0"`},
+		{"extension dynamicNeighbors empty", `BGPPeer p {myASN: 1, peerASN: 2, dynamicNeighbors: {prefixes: []}}`, `BGPPeer p: InvalidAddress: …at least one network`},
+		{"extension dynamicNeighbors overlap", `BGPPeer p {myASN: 1, peerASN: 2, dynamicNeighbors: {prefixes: [10.0.0.0/24, 10.0.0.128/25]}}`, `BGPPeer p: InvalidAddress: …prefix 10.0.0.128/25 overlaps with 10.0.0.0/24`},
+		{"extension dynamicNeighbors limit", `BGPPeer p {myASN: 1, peerASN: 2, dynamicNeighbors: {prefixes: [10.0.0.0/24], limit: 1001}}`, `BGPPeer p: InvalidAddress: …invalid dynamicNeighbors.limit 1001: must be from 1 to 1000`},
+		{"extension dynamicNeighbors with BFD", `BGPPeer p {myASN: 1, peerASN: 2, bfdProfile: b, dynamicNeighbors: {prefixes: [10.0.0.0/24]}}
+			BFDProfile b`, `BGPPeer p: InvalidAddress: …remove bfdProfile`},
+		{"extension dynamicNeighbors with a source", `BGPPeer p {myASN: 1, peerASN: 2, sourceAddress: 10.0.0.2, dynamicNeighbors: {prefixes: [10.0.0.0/24, "2001:db8::/64"]}}`, `BGPPeer p: warning: sourceAddress 10.0.0.2 is of another family than dynamicNeighbors prefix 2001:db8::/64`},
 		{"P8 hold time", good + `, holdTime: 2s}`, `BGPPeer p: InvalidTimers: parsing peer p invalid BGPPeer timers: invalid hold time "2s": must be 0 or >=3s`},
 		{"P8 hold time is cut to seconds", good + `, holdTime: 2900ms}`, `BGPPeer p: InvalidTimers: …must be 0 or >=3s`},
 		{"P8 negative", good + `, holdTime: -500ms}`, `BGPPeer p: InvalidTimers: …must be 0 or >=3s`},
@@ -92,6 +113,21 @@ func TestPeersOnOneNode(t *testing.T) {
 		{"2.4 twice in a vrf", `
 			BGPPeer a {myASN: 1, peerASN: 2, interface: eth0, vrf: red}
 			BGPPeer b {myASN: 1, peerASN: 2, interface: eth0, vrf: red}`, `BGPPeer b: DuplicatePeer: peer eth0-red already exists`},
+		{"extension networks overlap", `
+			BGPPeer a {myASN: 1, peerASN: 2, dynamicNeighbors: {prefixes: [10.0.0.0/24]}}
+			BGPPeer b {myASN: 1, peerASN: 2, dynamicNeighbors: {prefixes: [10.1.0.0/24, 10.0.0.0/16]}}`,
+			`BGPPeer b: DuplicatePeer: peer from 10.0.0.0/16, 10.1.0.0/24 already exists: BGPPeer "a" has it too`},
+		{"extension an address within networks", `
+			BGPPeer a {myASN: 1, peerASN: 2, dynamicNeighbors: {prefixes: [10.0.0.0/24]}}
+			BGPPeer b {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1}`, ``},
+		{"extension the same gateway", `
+			BGPPeer a {myASN: 1, peerASN: 2, peerAddressFrom: {defaultGateway: IPv4}}
+			BGPPeer b {myASN: 1, peerASN: 2, peerAddressFrom: {defaultGateway: IPv6}}
+			BGPPeer c {myASN: 1, peerASN: 2, peerAddressFrom: {defaultGateway: IPv4}}`, `BGPPeer c: DuplicatePeer: peer at the IPv4 default gateway already exists: BGPPeer "a"`},
+		{"extension the same annotation", `
+			BGPPeer a {myASN: 1, peerASN: 2, peerAddressFrom: {nodeAnnotation: lintel.dev/a}}
+			BGPPeer b {myASN: 1, peerASN: 2, peerAddressFrom: {nodeAnnotation: lintel.dev/b}}
+			BGPPeer c {myASN: 1, peerASN: 2, peerAddressFrom: {nodeAnnotation: lintel.dev/b}}`, `BGPPeer c: DuplicatePeer: peer of the annotation lintel.dev/b already exists: BGPPeer "b"`},
 		{"2.4 on nodes of their own", `
 			Node n1[zone=a]
 			Node n2[zone=b]

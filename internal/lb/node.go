@@ -13,7 +13,12 @@ type Node struct {
 	NetworkUnavailable bool
 	// Addresses are the InternalIP addresses.
 	Addresses []netip.Addr
+	// Annotations are those that begin with AnnotationPrefix.
+	Annotations map[string]string
 }
+
+// AnnotationPrefix begins all annotations of nodes that bear on decisions. (extension)
+const AnnotationPrefix = "lintel.dev/"
 
 // LabelExclude keeps a node from announcing unless the speaker is told to ignore it.
 const LabelExclude = "node.kubernetes.io/exclude-from-external-load-balancers"
@@ -40,7 +45,15 @@ func (n *Node) Equal(o *Node) bool {
 		return n == o
 	}
 	return n.Name == o.Name && n.NetworkUnavailable == o.NetworkUnavailable &&
-		equalMaps(n.Labels, o.Labels) && slices.Equal(n.Addresses, o.Addresses)
+		equalMaps(n.Labels, o.Labels) && slices.Equal(n.Addresses, o.Addresses) && equalMaps(n.Annotations, o.Annotations)
+}
+
+// Gateway is the next hop of a default route of a node.
+type Gateway struct {
+	// Address has a zone, the name of the link, where it is link-local.
+	Address netip.Addr `json:"address"`
+	// Metric is the priority of the route; lower is preferred.
+	Metric int `json:"metric"`
 }
 
 // Link is a network interface of a node, as far as announcing needs it.

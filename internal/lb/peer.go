@@ -16,13 +16,21 @@ type Peer struct {
 	Dynamic DynamicASN
 	// LocalASN replaces MyASN towards this peer (no-prepend replace-as); 0 means unset.
 	LocalASN uint32
-	// Address is the peer's address; invalid where Interface is set.
+	// Address is the peer's address; invalid where Interface, From or Ranges is set.
 	Address netip.Addr
+	// From says where a node finds the address; the zero value means nowhere. (extension)
+	From AddressSource
+	// Ranges are the networks of dynamic neighbours, masked, without overlaps and sorted. (extension)
+	Ranges []netip.Prefix
+	// RangeLimit is the most sessions of a node in each of Ranges. (extension)
+	RangeLimit int
+	// Passive waits for the peer to open the session, on Port; it is set with Ranges. (extension)
+	Passive bool
 	// Interface is the link of an unnumbered peer; empty where Address is set.
 	Interface string
 	// Source is the local address to bind; invalid means that the kernel chooses.
 	Source netip.Addr
-	// Port is the TCP port dialled, 1 to 65535.
+	// Port is the TCP port dialled, or listened on with Passive, 1 to 65535.
 	Port uint16
 	// Hold and Keepalive are nil where the default is to be used; 0 turns them off.
 	Hold, Keepalive *time.Duration
@@ -54,6 +62,14 @@ type Peer struct {
 	VRF string
 	// DualStack activates both address families on the session.
 	DualStack bool
+}
+
+// AddressSource says where a node finds the address of its router. At most one field is set.
+type AddressSource struct {
+	// Gateway is the family of the default route whose next hop it is.
+	Gateway Family
+	// Annotation is the key of the annotation of the node that holds it.
+	Annotation string
 }
 
 // DynamicASN is BGPPeer.spec.dynamicASN.

@@ -15,6 +15,8 @@ type World struct {
 	// Links are the links of each node that has told them. A node that is absent here is
 	// taken to have whatever links are needed, since nothing is known to the contrary.
 	Links map[string][]Link
+	// Gateways are the next hops of the default routes of each node that has told them.
+	Gateways map[string][]Gateway
 	// Gated are the nodes whose own check says that they would not forward traffic now.
 	Gated map[string]bool
 	// Drained are the nodes that are drained and no longer announce by BGP; a node is marked
@@ -63,6 +65,7 @@ func NewWorld() *World {
 		Endpoints: map[ServiceKey]Endpoints{},
 		Nodes:     map[string]*Node{},
 		Links:     map[string][]Link{},
+		Gateways:  map[string][]Gateway{},
 		Gated:     map[string]bool{},
 		Drained:   map[string]bool{},
 		Probes:    map[netip.Addr]Probe{},

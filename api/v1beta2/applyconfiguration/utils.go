@@ -22,8 +22,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1beta2.BGPPeerSpecApplyConfiguration{}
 	case v1beta2.SchemeGroupVersion.WithKind("BGPPeerStatus"):
 		return &apiv1beta2.BGPPeerStatusApplyConfiguration{}
+	case v1beta2.SchemeGroupVersion.WithKind("DynamicNeighbors"):
+		return &apiv1beta2.DynamicNeighborsApplyConfiguration{}
 	case v1beta2.SchemeGroupVersion.WithKind("GracefulRestart"):
 		return &apiv1beta2.GracefulRestartApplyConfiguration{}
+	case v1beta2.SchemeGroupVersion.WithKind("PeerAddressSource"):
+		return &apiv1beta2.PeerAddressSourceApplyConfiguration{}
 
 	}
 	return nil

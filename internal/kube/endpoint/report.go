@@ -46,10 +46,16 @@ type AnnouncedAddress struct {
 	Peers []string `json:"peers,omitempty"`
 }
 
+// Listening is the state of a network that routers may open sessions from.
+const Listening = "Listening"
+
 // Session is one BGP session of a speaker.
 type Session struct {
-	// Peer is the name of the BGPPeer.
-	Peer  string    `json:"peer"`
+	// Peer is the name of the BGPPeer. Neighbor is the address of the router where the BGPPeer
+	// does not tell it, or, with Listening, the network that routers may come from.
+	Peer     string `json:"peer"`
+	Neighbor string `json:"neighbor,omitempty"`
+	// State is one of RFC 4271, section 8.2.2, or Listening.
 	State string    `json:"state"`
 	Since time.Time `json:"since"`
 	// LastError says in words why the session is not up, or why it ended last.

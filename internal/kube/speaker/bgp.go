@@ -34,6 +34,8 @@ type bgpState struct {
 	announced map[lb.ServiceKey]onTheWire
 	// last is what the engine was told last.
 	last lastDesired
+	// gateways are the default gateways that peers were last found at.
+	gateways map[lb.Family]netip.Addr
 	// stale is set when routes, peers or the node changed since the engine was set last.
 	stale bool
 }
@@ -45,7 +47,7 @@ type onTheWire struct {
 }
 
 func newBGPState() bgpState {
-	return bgpState{routes: map[holding][]announce.Route{}, announced: map[lb.ServiceKey]onTheWire{}}
+	return bgpState{routes: map[holding][]announce.Route{}, announced: map[lb.ServiceKey]onTheWire{}, gateways: map[lb.Family]netip.Addr{}}
 }
 
 // route brings the routes of an address up to date. It adds the Services that it concerns.
@@ -89,27 +91,27 @@ func (s *Speaker) flushBGP() {
 		s.BGP.Set(s.bgp.last.withoutRoutes())
 		return
 	}
-	own := ownNode{node: node, links: world.Links[node.Name]}
+	own := ownNode{node: node, links: world.Links[node.Name], gateways: world.Gateways[node.Name]}
 	desired := bgp.Desired{Peers: map[string]bgp.Peer{}, Complete: true}
 	paths := map[string]bfdPath{}
+	var mine []*lb.Peer
 	for _, p := range world.Config.Peers {
-		if !p.Nodes.MatchesOrEmpty(node.Labels) {
-			continue
-		}
-		desired.Peers[p.Name] = bgp.Peer{Config: own.session(p), Routes: map[netip.Prefix]bgp.Attributes{}}
-		if path, ok := own.bfd(p, world.Config.BFD); ok {
-			paths[p.Name] = path
+		if p.Nodes.MatchesOrEmpty(node.Labels) {
+			mine = append(mine, p)
 		}
 	}
 	merged := mergeRoutes(s.bgp.routes)
-	for name, peer := range desired.Peers {
-		for prefix, r := range merged[name] {
-			peer.Routes[prefix] = own.attributes(peer.Config, prefix, r)
+	labels := make(map[string]string, len(mine))
+	for _, t := range own.targets(mine, s.bgp.gateways) {
+		if path, ok := own.bfd(t.peer, world.Config.BFD); ok {
+			paths[t.name] = path
 		}
-	}
-	labels := make(map[string]string, len(desired.Peers))
-	for name, peer := range desired.Peers {
-		labels[name] = sessionLabel(peer.Config)
+		t.Routes = map[netip.Prefix]bgp.Attributes{}
+		for prefix, r := range merged[t.peer.Name] {
+			t.Routes[prefix] = own.attributes(t.Config, prefix, r)
+		}
+		desired.Peers[t.name] = t.Peer
+		labels[t.name] = sessionLabel(t.peer)
 	}
 	s.metrics.bgp.labels.Store(&labels)
 	if s.BFD != nil {
@@ -126,7 +128,8 @@ type lastDesired bgp.Desired
 func (d lastDesired) withoutRoutes() bgp.Desired {
 	out := bgp.Desired{Peers: map[string]bgp.Peer{}, Complete: d.Complete}
 	for name, p := range d.Peers {
-		out.Peers[name] = bgp.Peer{Config: p.Config}
+		p.Routes = nil
+		out.Peers[name] = p
 	}
 	return out
 }
@@ -171,14 +174,12 @@ func mergeRoutes(routes map[holding][]announce.Route) map[string]map[netip.Prefi
 // announcedBGP brings status, metrics and events in line with what is on the wire.
 func (s *Speaker) announcedBGP() {
 	now := map[lb.ServiceKey][]string{}
-	sessions := s.BGP.Snapshot()
+	wire := byPeer(s.BGP.Snapshot())
 	for h, routes := range s.bgp.routes {
 		for _, r := range routes {
 			for _, peer := range r.Peers {
-				if st := sessions[peer]; st.State == bgp.StateEstablished {
-					if _, sent := st.Routes[r.Prefix]; sent && !slices.Contains(now[h.service], peer) {
-						now[h.service] = append(now[h.service], peer)
-					}
+				if wire.has(peer, r.Prefix) && !slices.Contains(now[h.service], peer) {
+					now[h.service] = append(now[h.service], peer)
 				}
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/lintel-lb/lintel/internal/bgp"
+	"github.com/lintel-lb/lintel/internal/lb"
 )
 
 // bgpCollector reads the state of the sessions when it is asked for.
@@ -17,24 +18,27 @@ type bgpCollector struct {
 }
 
 // label is how MetalLB names a session: by the address and port of the other end; an
-// unnumbered one by its interface.
+// unnumbered one by its interface. A router that came from a network is at the port of BGP.
 func (c *bgpCollector) label(peer string) string {
+	if a, _ := neighborOf(peer); a.IsValid() {
+		return netip.AddrPortFrom(a, bgpPort).String()
+	}
 	if labels := c.labels.Load(); labels != nil && (*labels)[peer] != "" {
 		return (*labels)[peer]
 	}
 	return peer
 }
 
-// sessionLabel is the label of a session with these parameters.
-func sessionLabel(c bgp.SessionConfig) string {
-	if c.Interface != "" {
-		return c.Interface
+// sessionLabel is the label of the session with a peer; a router that is not found has none.
+func sessionLabel(p *lb.Peer) string {
+	if p.Interface != "" || !p.Address.IsValid() {
+		return p.Interface
 	}
-	port := c.Port
-	if port == 0 {
+	port := p.Port
+	if port == 0 || p.Passive {
 		port = bgpPort
 	}
-	return netip.AddrPortFrom(c.PeerAddress, port).String()
+	return netip.AddrPortFrom(p.Address, port).String()
 }
 
 // bgpPort is the well-known port (RFC 4271).
@@ -90,6 +94,9 @@ func (c *bgpCollector) Collect(ch chan<- prometheus.Metric) {
 	sessions := c.sessions.Snapshot()
 	for _, s := range bgpSeriesList() {
 		for peer, st := range sessions {
+			if _, network := neighborOf(peer); network.IsValid() {
+				continue // routers may come from it, but it is no session
+			}
 			ch <- prometheus.MustNewConstMetric(s.desc(), s.kind, s.value(st), c.label(peer))
 		}
 	}

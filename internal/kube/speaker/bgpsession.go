@@ -24,6 +24,8 @@ const (
 type ownNode struct {
 	node  *lb.Node
 	links []lb.Link
+	// gateways are the next hops of the default routes.
+	gateways []lb.Gateway
 }
 
 // session turns a peer into the parameters of a session.
@@ -92,7 +94,14 @@ func families(p *lb.Peer) bgp.Families {
 	switch {
 	case p.DualStack || p.Interface != "":
 		return bgp.IPv4 | bgp.IPv6
-	case p.Address.Is6():
+	case p.Address.IsValid():
+		return familyOf(p.Address)
+	}
+	return bgp.IPv4
+}
+
+func familyOf(a netip.Addr) bgp.Families {
+	if a.Is6() {
 		return bgp.IPv6
 	}
 	return bgp.IPv4
@@ -142,7 +151,11 @@ func (o ownNode) attributes(c bgp.SessionConfig, prefix netip.Prefix, m merged) 
 		}
 	}
 	a.Communities = bgp.NewCommunities(standard, large, extended)
-	if c.PeerAddress.IsValid() && c.PeerAddress.Is4() != prefix.Addr().Is4() {
+	remote := c.PeerAddress
+	if c.PeerRange.IsValid() {
+		remote = c.PeerRange.Addr()
+	}
+	if remote.IsValid() && remote.Is4() != prefix.Addr().Is4() {
 		a.NextHop = o.address(lb.FamilyOf(prefix.Addr()))
 	}
 	return a

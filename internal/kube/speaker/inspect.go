@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -85,11 +86,11 @@ func (s *Speaker) inspect(service *lb.ServiceKey) endpoint.SpeakerReport {
 
 // verdictsOf are the verdicts of both protocols about a Service on this node.
 func (s *Speaker) verdictsOf(k lb.ServiceKey) []lb.Verdict {
-	sessions := s.BGP.Snapshot()
+	wire := byPeer(s.BGP.Snapshot())
 	verdicts := s.decider.AllVerdicts(k, s.config.Node)
 	for i, v := range verdicts {
 		if v.Protocol == lb.BGP && v.Outcome == lb.Announce {
-			verdicts[i] = onWire(v, s.bgp.routes[holding{k, v.Address}], sessions)
+			verdicts[i] = onWire(v, s.bgp.routes[holding{k, v.Address}], wire)
 		}
 	}
 	return verdicts
@@ -97,12 +98,11 @@ func (s *Speaker) verdictsOf(k lb.ServiceKey) []lb.Verdict {
 
 // onWire limits a verdict to the peers that were sent the routes. Where none was, the address
 // is not announced yet.
-func onWire(v lb.Verdict, routes []announce.Route, sessions map[string]bgp.Status) lb.Verdict {
+func onWire(v lb.Verdict, routes []announce.Route, wire onWireTo) lb.Verdict {
 	wanted := v.Peers
 	v.Peers = slices.DeleteFunc(slices.Clone(wanted), func(peer string) bool {
 		return !slices.ContainsFunc(routes, func(r announce.Route) bool {
-			_, sent := sessions[peer].Routes[r.Prefix]
-			return sent && slices.Contains(r.Peers, peer)
+			return slices.Contains(r.Peers, peer) && wire.has(peer, r.Prefix)
 		})
 	})
 	if len(v.Peers) == 0 {
@@ -113,12 +113,12 @@ func onWire(v lb.Verdict, routes []announce.Route, sessions map[string]bgp.Statu
 
 // routed are the addresses whose routes are on the wire, sorted.
 func (s *Speaker) routed() []endpoint.AnnouncedAddress {
-	sessions := s.BGP.Snapshot()
+	wire := byPeer(s.BGP.Snapshot())
 	byAddress := map[netip.Addr]*endpoint.AnnouncedAddress{}
 	for h, routes := range s.bgp.routes {
 		for _, r := range routes {
 			for _, peer := range r.Peers {
-				if _, sent := sessions[peer].Routes[r.Prefix]; !sent {
+				if !wire.has(peer, r.Prefix) {
 					continue
 				}
 				a := byAddress[h.address]
@@ -146,12 +146,40 @@ func (s *Speaker) sessions() []endpoint.Session {
 	var out []endpoint.Session
 	for name, st := range s.BGP.Snapshot() {
 		out = append(out, endpoint.Session{
-			Peer: name, State: st.State.String(), Since: st.Since, LastError: st.LastError,
+			Peer: peerOf(name), Neighbor: s.neighbor(name), State: sessionState(name, st), Since: st.Since, LastError: st.LastError,
 			Remote: remote(st), BFD: bfdState(st), Prefixes: len(st.Routes), Pending: st.Pending,
 		})
 	}
-	slices.SortFunc(out, func(a, b endpoint.Session) int { return strings.Compare(a.Peer, b.Peer) })
+	slices.SortFunc(out, func(a, b endpoint.Session) int {
+		return cmp.Or(strings.Compare(a.Peer, b.Peer), strings.Compare(a.Neighbor, b.Neighbor))
+	})
 	return out
+}
+
+// neighbor is the router of a session where the BGPPeer does not tell its address, or the
+// network that routers may come from.
+func (s *Speaker) neighbor(session string) string {
+	address, network := neighborOf(session)
+	switch {
+	case network.IsValid():
+		return network.String()
+	case address.IsValid():
+		return address.String()
+	}
+	found := s.bgp.last.Peers[session].Config.PeerAddress
+	config := s.decider.World().Config
+	if !found.IsValid() || config == nil || slices.ContainsFunc(config.Peers, func(p *lb.Peer) bool { return p.Name == session && p.Address.IsValid() }) {
+		return ""
+	}
+	return found.String()
+}
+
+// sessionState is that of the RFC; a network is listened for.
+func sessionState(name string, st bgp.Status) string {
+	if _, network := neighborOf(name); network.IsValid() {
+		return endpoint.Listening
+	}
+	return st.State.String()
 }
 
 // remote is the other end of the connection; empty without one.

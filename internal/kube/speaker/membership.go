@@ -25,7 +25,13 @@ type payload struct {
 // applyLinks brings the state of this node's links and gate into the World and tells the others.
 func (s *Speaker) applyLinks() {
 	p := payload{Version: 1, Gated: s.Gate.Closed(), Joining: !s.joined && s.Members.Snapshot().Enabled}
-	for _, l := range s.Links.Snapshot().Links {
+	now := s.Links.Snapshot()
+	var gateways []lb.Gateway
+	for _, g := range now.Gateways {
+		gateways = append(gateways, lb.Gateway{Address: g.Address, Metric: g.Metric})
+	}
+	s.decider.SetGateways(s.config.Node, gateways)
+	for _, l := range now.Links {
 		if s.config.Usable(&l) {
 			p.MACs = append(p.MACs, l.MAC.String())
 			p.Links = append(p.Links, lb.Link{Name: l.Name, Usable: true, ARP: l.ARP(), NDP: l.NDP(), Prefixes: l.Prefixes})

@@ -2,6 +2,7 @@ package translate
 
 import (
 	"net/netip"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -14,6 +15,14 @@ func Node(n *corev1.Node) *lb.Node {
 	for _, c := range n.Status.Conditions {
 		if c.Type == corev1.NodeNetworkUnavailable && c.Status == corev1.ConditionTrue {
 			out.NetworkUnavailable = true
+		}
+	}
+	for k, v := range n.Annotations {
+		if strings.HasPrefix(k, lb.AnnotationPrefix) {
+			if out.Annotations == nil {
+				out.Annotations = map[string]string{}
+			}
+			out.Annotations[k] = v
 		}
 	}
 	for _, a := range n.Status.Addresses {

@@ -42,8 +42,9 @@ router bgp 65000
 {{range $g := .}} neighbor {{.Name}} peer-group
  neighbor {{.Name}} remote-as {{.ASN}}
 {{range .Lines}} neighbor {{$g.Name}} {{.}}
-{{end}} bgp listen range {{.Range}} peer-group {{.Name}}
-{{end}} address-family ipv4 unicast
+{{end}}{{range .Dialled}} neighbor {{.}} peer-group {{$g.Name}}
+{{end}}{{if .Range}} bgp listen range {{.Range}} peer-group {{.Name}}
+{{end}}{{end}} address-family ipv4 unicast
   maximum-paths 8
   maximum-paths ibgp 8
 {{range .}}{{if .V4}}  neighbor {{.Name}} activate
@@ -59,6 +60,7 @@ exit
 // group is how FRR treats the sessions from one range.
 type group struct {
 	Name, Range string
+	Dialled     []string // addresses that FRR opens sessions to
 	ASN         int
 	V4, V6      bool // address families
 	Lines       []string
@@ -75,6 +77,13 @@ func over6(lines ...string) group {
 
 // both has both address families.
 func (g group) both() group { g.V4, g.V6 = true, true; return g }
+
+// dialling opens sessions to these nodes, and waits for none.
+func (g group) dialling(addrs ...string) group {
+	g.Range, g.Dialled = "", addrs
+	g.Lines = append(g.Lines, "timers connect 1")
+	return g
+}
 
 // as is for sessions with another AS.
 func (g group) as(asn int) group { g.ASN = asn; return g }

@@ -294,6 +294,7 @@ func (s *scene) label(node, key, value string) (remove func()) {
 // sessionReport is what `lintel why --peer` says about one node.
 type sessionReport struct {
 	Node        string `json:"node"`
+	Neighbor    string `json:"neighbor"`
 	State       string `json:"state"`
 	LastError   string `json:"lastError"`
 	BFD         string `json:"bfd"`

@@ -64,6 +64,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: dynamicASN
       type:
         namedType: com.github.lintel-lb.lintel.api.v1beta2.DynamicASNMode
+    - name: dynamicNeighbors
+      type:
+        namedType: com.github.lintel-lb.lintel.api.v1beta2.DynamicNeighbors
     - name: ebgpMultiHop
       type:
         scalar: boolean
@@ -94,6 +97,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
           elementRelationship: atomic
+    - name: passive
+      type:
+        scalar: boolean
     - name: password
       type:
         scalar: string
@@ -107,6 +113,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: peerAddress
       type:
         scalar: string
+    - name: peerAddressFrom
+      type:
+        namedType: com.github.lintel-lb.lintel.api.v1beta2.PeerAddressSource
     - name: peerPort
       type:
         scalar: numeric
@@ -136,6 +145,19 @@ var schemaYAML = typed.YAMLObject(`types:
           - type
 - name: com.github.lintel-lb.lintel.api.v1beta2.DynamicASNMode
   scalar: string
+- name: com.github.lintel-lb.lintel.api.v1beta2.DynamicNeighbors
+  map:
+    fields:
+    - name: limit
+      type:
+        scalar: numeric
+      default: 100
+    - name: prefixes
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
 - name: com.github.lintel-lb.lintel.api.v1beta2.GracefulRestart
   map:
     fields:
@@ -148,6 +170,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: restartTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+- name: com.github.lintel-lb.lintel.api.v1beta2.PeerAddressSource
+  map:
+    fields:
+    - name: defaultGateway
+      type:
+        scalar: string
+    - name: nodeAnnotation
+      type:
+        scalar: string
 - name: io.k8s.api.core.v1.SecretReference
   map:
     fields:

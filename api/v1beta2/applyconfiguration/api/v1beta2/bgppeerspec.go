@@ -28,9 +28,20 @@ type BGPPeerSpecApplyConfiguration struct {
 	Address *string `json:"peerAddress,omitempty"`
 	// Interface on which the router is found without an address being given (unnumbered).
 	Interface *string `json:"interface,omitempty"`
+	// PeerAddressFrom finds the address of the router on each node, in place of peerAddress.
+	// (extension)
+	PeerAddressFrom *PeerAddressSourceApplyConfiguration `json:"peerAddressFrom,omitempty"`
+	// Passive waits for the router to open the session and never does so itself. The node
+	// listens on its own address of this session only: sourceAddress, or else its address on
+	// the router's network, or else its InternalIP. (extension)
+	Passive *bool `json:"passive,omitempty"`
+	// DynamicNeighbors takes a session with every router that opens one from these prefixes,
+	// in place of peerAddress. The node listens as for passive. (extension)
+	DynamicNeighbors *DynamicNeighborsApplyConfiguration `json:"dynamicNeighbors,omitempty"`
 	// SrcAddress is the node's address to open the session from.
 	SrcAddress *string `json:"sourceAddress,omitempty"`
-	// Port is the TCP port of the router.
+	// Port is the TCP port of the router. With passive or dynamicNeighbors it is the port that
+	// the node listens on.
 	Port *int32 `json:"peerPort,omitempty"`
 	// HoldTime after which a silent router counts as dead (RFC 4271, section 4.2): 0, which
 	// turns the timer off, or 3s and more. Unset means 90s.
@@ -128,6 +139,30 @@ func (b *BGPPeerSpecApplyConfiguration) WithAddress(value string) *BGPPeerSpecAp
 // If called multiple times, the Interface field is set to the value of the last call.
 func (b *BGPPeerSpecApplyConfiguration) WithInterface(value string) *BGPPeerSpecApplyConfiguration {
 	b.Interface = &value
+	return b
+}
+
+// WithPeerAddressFrom sets the PeerAddressFrom field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PeerAddressFrom field is set to the value of the last call.
+func (b *BGPPeerSpecApplyConfiguration) WithPeerAddressFrom(value *PeerAddressSourceApplyConfiguration) *BGPPeerSpecApplyConfiguration {
+	b.PeerAddressFrom = value
+	return b
+}
+
+// WithPassive sets the Passive field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Passive field is set to the value of the last call.
+func (b *BGPPeerSpecApplyConfiguration) WithPassive(value bool) *BGPPeerSpecApplyConfiguration {
+	b.Passive = &value
+	return b
+}
+
+// WithDynamicNeighbors sets the DynamicNeighbors field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DynamicNeighbors field is set to the value of the last call.
+func (b *BGPPeerSpecApplyConfiguration) WithDynamicNeighbors(value *DynamicNeighborsApplyConfiguration) *BGPPeerSpecApplyConfiguration {
+	b.DynamicNeighbors = value
 	return b
 }
 
