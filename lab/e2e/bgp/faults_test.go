@@ -37,10 +37,9 @@ const lostBound = 10 * time.Second
 // is sent again after a second only.
 const patient = 900 * time.Millisecond
 
-// watchedScene has the Service web with policy Local and pages on these nodes, announced over
-// sessions that BFD watches from both ends in the interval of so many milliseconds; 0 is
-// without BFD.
-func watchedScene(t testing.TB, interval int, nodes []string, peerLines ...string) (*scene, netip.Prefix) {
+// sessionsScene has sessions that BFD watches from both ends in the interval of so many
+// milliseconds; 0 is without BFD.
+func sessionsScene(t testing.TB, interval int, peerLines ...string) *scene {
 	t.Helper()
 	var groupLines []string
 	switch interval {
@@ -57,10 +56,18 @@ func watchedScene(t testing.TB, interval int, nodes []string, peerLines ...strin
 	}
 	s.peer("four", router4, peerLines...)
 	s.advertise("")
-	v4, _ := s.pages("Local", nodes...)
 	if interval != 0 {
 		s.watched()
 	}
+	return s
+}
+
+// watchedScene has the Service web with policy Local and pages on these nodes, announced over
+// such sessions.
+func watchedScene(t testing.TB, interval int, nodes []string, peerLines ...string) (*scene, netip.Prefix) {
+	t.Helper()
+	s := sessionsScene(t, interval, peerLines...)
+	v4, _ := s.pages("Local", nodes...)
 	s.whole(v4, nodes...)
 	return s, v4
 }
@@ -81,8 +88,12 @@ func TestBFD(t *testing.T) {
 			t.Errorf("FRR was told the intervals %d and %d ms by %s; want 50", w.Receive, w.Transmit, w.Peer)
 		}
 	}
-	lost := s.lose(v4, "n2", lab.FaultBlackhole)
+	r := s.lose(v4, "n2", lab.FaultBlackhole, soon)
+	lost := lostSince(r, "fault")
 	t.Logf("n2 is a black hole, BFD 3 x 50 ms: connections failed for %v", lost)
+	if lost == 0 || lost > lostBound || len(r.Tainted) > 0 {
+		t.Errorf("requests failed for %v:\n%v", lost, r)
+	}
 	began := time.Now()
 	s.Repair("n2")
 	s.watched()
@@ -112,20 +123,26 @@ func TestBFDIsTurnedOn(t *testing.T) {
 	}
 }
 
-// lose breaks a node under load, waits until its routes are gone and requests succeed again,
-// and returns for how long requests that were begun after the fault failed.
-func (s *scene) lose(p netip.Prefix, node string, fault lab.Fault) time.Duration {
+// lose breaks a node under load, waits until its routes are gone, which takes no longer than
+// within, and until requests succeed again, and returns what became of them. The mark is
+// "fault".
+func (s *scene) lose(p netip.Prefix, node string, fault lab.Fault, within time.Duration) probe.Report {
 	s.t.Helper()
 	load := s.Probe(far, probe.Options{URL: url(p)})
 	load.Mark("fault")
 	s.Break(node, fault)
-	var others []string
-	for _, n := range s.nodes() {
-		if n != node {
-			others = append(others, n)
-		}
+	s.router.kernelHopsWithin(p, len(s.nodes())-1, within)
+	s.again(load)
+	r := load.Stop()
+	if len(r.Tainted) > 0 {
+		s.t.Logf("the measurement proves nothing: %v", r.Tainted)
 	}
-	s.router.kernelHops(p, len(others))
+	return r
+}
+
+// again waits until requests succeed.
+func (s *scene) again(load *probe.Probe) {
+	s.t.Helper()
 	ok := load.Progress().OK
 	s.Eventually("pages come again", soon, func(context.Context) error {
 		if got := load.Progress(); got.OK < ok+50 {
@@ -133,15 +150,6 @@ func (s *scene) lose(p netip.Prefix, node string, fault lab.Fault) time.Duration
 		}
 		return nil
 	})
-	r := load.Stop()
-	if len(r.Tainted) > 0 {
-		s.t.Errorf("the measurement proves nothing: %v", r.Tainted)
-	}
-	lost := lostSince(r, "fault")
-	if lost == 0 || lost > lostBound {
-		s.t.Errorf("requests failed for %v:\n%v", lost, r)
-	}
-	return lost
 }
 
 // lostSince is the time from a mark to the last failed request that began after it. A router

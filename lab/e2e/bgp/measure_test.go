@@ -8,12 +8,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,8 +24,6 @@ const (
 	// many is how many Services there are while changes are measured, and changes how many
 	// are.
 	many, changes = 1000, 400
-	// losses is how often a node is lost in each way.
-	losses = 5
 )
 
 const widePool = `
@@ -224,53 +220,4 @@ func (s *scene) memory(b *testing.B, node string) float64 {
 	}
 	b.Fatalf("no VmRSS in %s", status)
 	return 0
-}
-
-// BenchmarkNodeIsLost measures for how long requests fail when a node of three is lost, with
-// endpoints of its own only, so that no other node forwards to it.
-func BenchmarkNodeIsLost(b *testing.B) {
-	for _, interval := range []int{50, 300} {
-		for _, fault := range []lab.Fault{lab.FaultBlackhole, lab.FaultCrashed} {
-			b.Run(fmt.Sprintf("BFD=3x%dms/%s", interval, fault), func(b *testing.B) {
-				for b.Loop() {
-					s, v4 := watchedScene(b, interval, []string{"n1", "n2", "n3"})
-					var lost []time.Duration
-					for range losses {
-						lost = append(lost, s.lose(v4, "n3", fault))
-						s.Repair("n3")
-						s.watched()
-						s.whole(v4, s.nodes()...)
-					}
-					slices.Sort(lost)
-					b.ReportMetric(ms(lost[len(lost)/2]), "median-ms")
-					b.ReportMetric(ms(lost[len(lost)-1]), "max-ms")
-				}
-				b.ReportMetric(0, "ns/op")
-			})
-		}
-	}
-}
-
-// BenchmarkSpeakerRestarts is the table of what is lost when the speaker of the only node that
-// announces an address ends. The node goes on forwarding.
-func BenchmarkSpeakerRestarts(b *testing.B) {
-	for _, how := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		for _, interval := range []int{0, 50} {
-			for _, graceful := range []bool{true, false} {
-				b.Run(fmt.Sprintf("%s/BFD=3x%dms/graceful=%t", unix.SignalName(how), interval, graceful), func(b *testing.B) {
-					for b.Loop() {
-						s, v4 := watchedScene(b, interval, []string{"n2"}, fmt.Sprintf("enableGracefulRestart: %t", graceful))
-						r, took := s.restart(v4, "n2", how)
-						b.ReportMetric(float64(r.Failed()), "lost-requests")
-						if r.Failed() > 0 {
-							b.Logf("%v", r)
-						}
-						b.ReportMetric(ms(lostSince(r, "restart")), "lost-ms")
-						b.ReportMetric(ms(took), "restart-ms")
-					}
-					b.ReportMetric(0, "ns/op")
-				})
-			}
-		}
-	}
 }

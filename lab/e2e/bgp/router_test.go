@@ -266,7 +266,12 @@ func (r router) announced(p netip.Prefix, by ...string) map[string]path {
 // kernelHops waits until the kernel of the router forwards the prefix to so many next hops.
 func (r router) kernelHops(p netip.Prefix, n int) {
 	r.t.Helper()
-	eventually(r.t, fmt.Sprintf("the router's kernel has %d next hops for %s", n, p), soon, func(ctx context.Context) error {
+	r.kernelHopsWithin(p, n, soon)
+}
+
+func (r router) kernelHopsWithin(p netip.Prefix, n int, within time.Duration) {
+	r.t.Helper()
+	eventually(r.t, fmt.Sprintf("the router's kernel has %d next hops for %s", n, p), within, func(ctx context.Context) error {
 		out, err := r.l.Exec(ctx, lab.RouterName, "ip", "-json", "route", "show", p.String())
 		if p.Addr().Is6() {
 			out, err = r.l.Exec(ctx, lab.RouterName, "ip", "-6", "-json", "route", "show", p.String())
