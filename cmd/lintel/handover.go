@@ -30,13 +30,14 @@ type handover struct {
 	layer2  *l2.Engine
 	bgp     *bgp.Engine
 	bfd     *bfd.Engine
+	// replaced tells whether another speaker will take the place of this one, on this node.
+	replaced func(context.Context) (bool, error)
 }
 
 // run runs what decides, the engines, and the servers that the deciding needs or that show it.
 // When ctx is done, or any part fails, the deciding ends, and the speaker leaves the membership,
 // so that others take its addresses over; it goes on answering until they have, or until a
-// bound. Then the engines end; BGP closes without a NOTIFICATION, so that peers with graceful
-// restart keep its routes while it restarts. It returns the errors of all parts.
+// bound. Then the engines end. It returns the errors of all parts.
 func (h handover) run(ctx context.Context, decide func(context.Context) error, engines, servers []func(context.Context) error) error {
 	answering, stopAnswering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAnswering()
@@ -55,7 +56,7 @@ func (h handover) run(ctx context.Context, decide func(context.Context) error, e
 	err := decide(deciding)
 	stopDeciding()
 	if answering.Err() == nil {
-		h.handOver(answering)
+		h.handOver(answering, ctx.Err() != nil)
 	}
 	stopAnswering()
 	err = errors.Join(err, serverGroup.Wait())
@@ -66,15 +67,16 @@ func (h handover) run(ctx context.Context, decide func(context.Context) error, e
 }
 
 // handOver leaves the membership and goes on answering for each address until it was seen
-// announced by another station. A speaker without others waits for nothing. Routers are left meanwhile.
-func (h handover) handOver(ctx context.Context) {
+// announced by another station. A speaker without others waits for nothing. Routers are left meanwhile;
+// asked is false for a speaker that ends because something has failed, and comes back.
+func (h handover) handOver(ctx context.Context, asked bool) {
 	others := len(h.members.Snapshot().Alive) > 1
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout+handoverTimeout)
 	defer cancel()
 	var told sync.WaitGroup
 	defer told.Wait()
-	told.Go(func() { h.leaveRouters(ctx) })
+	told.Go(func() { h.leaveRouters(ctx, asked) })
 	leaving, stop := context.WithTimeout(ctx, leaveTimeout)
 	defer stop()
 	if err := h.members.Leave(leaving); err != nil {
@@ -103,13 +105,24 @@ func (h handover) handOver(ctx context.Context) {
 }
 
 // leaveRouters closes BGP without a NOTIFICATION, so that peers with graceful restart keep the
-// routes while this speaker restarts, and then tells BFD peers that the end is meant. In this
-// order: FRR takes AdminDown for a failure of the path where the BGP session is still up, and
-// drops the routes (RFC 5882 section 3.2 says not to).
-func (h handover) leaveRouters(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+// routes while this speaker restarts, or withdraws them where the node shuts down; then it tells
+// BFD peers that the end is meant. In this order: FRR takes AdminDown for a failure of the path
+// where the BGP session is still up, and drops the routes (RFC 5882 section 3.2 says not to).
+func (h handover) leaveRouters(ctx context.Context, asked bool) {
+	end := bgp.Ending{End: bgp.EndRestart}
+	if asked {
+		replaced, err := h.replaced(ctx)
+		if err != nil {
+			h.log.Warn("cannot tell a restart from a shutdown of the node; routers are told of a restart", "error", err)
+		}
+		end = endingOf(replaced, err)
+	}
+	if end.End == bgp.EndDrain {
+		h.log.Info("the node shuts down: routes are withdrawn")
+	}
+	ctx, cancel := context.WithTimeout(ctx, leaveTimeout+end.Wait)
 	defer cancel()
-	if err := h.bgp.Shutdown(ctx, bgp.Ending{End: bgp.EndRestart}); err != nil {
+	if err := h.bgp.Shutdown(ctx, end); err != nil {
 		h.log.Warn("could not close all BGP sessions in time", "error", err)
 	}
 	if err := h.bfd.Shutdown(ctx); err != nil {

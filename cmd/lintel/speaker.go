@@ -184,7 +184,10 @@ func runSpeaker(ctx context.Context, args []string) error {
 			return nil
 		}
 	}
-	return handover{log: log, members: membership, layer2: engine, bgp: routes, bfd: paths}.run(ctx, spk.Run,
+	pods := clientset.CoreV1().Pods(c.namespace)
+	ends := handover{log: log, members: membership, layer2: engine, bgp: routes, bfd: paths,
+		replaced: func(ctx context.Context) (bool, error) { return replaced(ctx, pods, c.podName) }}
+	return ends.run(ctx, spk.Run,
 		[]func(context.Context) error{watcher.Run, engine.Run, paths.Run, runRoutes, join}, servers)
 }
 

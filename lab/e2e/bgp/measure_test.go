@@ -33,7 +33,9 @@ metadata: {name: '{{.Name}}-wide', namespace: metallb-system}
 spec:
   autoAssign: false
   addresses: [10.91.128.0/20]
----
+`
+
+const wideAdvertisement = `
 apiVersion: metallb.io/v1beta1
 kind: BGPAdvertisement
 metadata: {name: '{{.Name}}-wide', namespace: metallb-system}
@@ -49,6 +51,7 @@ func BenchmarkChangeToUpdate(b *testing.B) {
 		s.Client = unlimited(b, s.Lab)
 		s.peer("four", router4)
 		s.Apply(widePool, nil)
+		s.Apply(wideAdvertisement, nil)
 		s.router.sessions(false, s.nodes()...)
 		prefixes := s.createMany(b)
 		w := listen(b, s.Env)
@@ -196,10 +199,14 @@ func slice(namespace string, i int, ready bool) *discoveryv1.EndpointSlice {
 
 func (s *scene) setReady(b *testing.B, i int, ready bool) {
 	b.Helper()
-	patch := fmt.Sprintf(`[{"op":"replace","path":"/endpoints/0/conditions/ready","value":%t}]`, ready)
-	if err := s.Client.Patch(b.Context(), slice(s.Namespace, i, ready), client.RawPatch("application/json-patch+json", []byte(patch))); err != nil {
+	if err := s.patchReady(b.Context(), i, ready); err != nil {
 		b.Fatal(err)
 	}
+}
+
+func (s *scene) patchReady(ctx context.Context, i int, ready bool) error {
+	patch := fmt.Sprintf(`[{"op":"replace","path":"/endpoints/0/conditions/ready","value":%t}]`, ready)
+	return s.Client.Patch(ctx, slice(s.Namespace, i, ready), client.RawPatch("application/json-patch+json", []byte(patch)))
 }
 
 // memory is what the speaker of a node has resident, in MiB.

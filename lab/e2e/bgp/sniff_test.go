@@ -16,7 +16,7 @@ import (
 	"github.com/lintel-lb/lintel/lab/labtest"
 )
 
-// packet is an IPv4 packet on the router's link to the nodes.
+// packet is an IP packet on the router's link to the nodes.
 type packet struct {
 	At       time.Time // when the kernel saw it
 	Sent     bool      // by the router
@@ -34,7 +34,7 @@ const (
 	portBGP, portBFD         = 179, 3784
 )
 
-// sniff gives every IPv4 packet on the router's link to the nodes to f, until the function
+// sniff gives every IP packet on the router's link to the nodes to f, until the function
 // returned is called or the test ends. A packet's contents are f's only during the call.
 //
 // The interface does not become promiscuous: FRR takes its sessions down when one does.
@@ -117,25 +117,34 @@ func stamp(oob []byte) (time.Time, bool) {
 // parsePacket takes a frame apart. Its station is the sender.
 func parsePacket(b []byte) (p packet, ok bool) {
 	const ethernet = 14
-	if len(b) < ethernet+20 || binary.BigEndian.Uint16(b[12:]) != unix.ETH_P_IP {
+	if len(b) < ethernet {
 		return p, false
 	}
 	p.Station = [6]byte(b[6:12])
-	b = b[ethernet:]
-	header, total := int(b[0]&15)*4, int(binary.BigEndian.Uint16(b[2:]))
-	if header < 20 || total < header || len(b) < total {
-		return p, false
-	}
-	p.Protocol, p.From, p.To = b[9], netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
-	b = b[header:total]
-	offset := 8
-	switch p.Protocol {
-	case protocolTCP:
-		if len(b) < 20 {
+	kind, b := binary.BigEndian.Uint16(b[12:]), b[ethernet:]
+	switch {
+	case kind == unix.ETH_P_IP && len(b) >= 20:
+		header, total := int(b[0]&15)*4, int(binary.BigEndian.Uint16(b[2:]))
+		if header < 20 || total < header || len(b) < total {
 			return p, false
 		}
+		p.Protocol, p.From, p.To = b[9], netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
+		b = b[header:total]
+	case kind == unix.ETH_P_IPV6 && len(b) >= 40:
+		total := 40 + int(binary.BigEndian.Uint16(b[4:]))
+		if len(b) < total {
+			return p, false
+		}
+		p.Protocol, p.From, p.To = b[6], netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
+		b = b[40:total]
+	default:
+		return p, false
+	}
+	offset := 8
+	switch {
+	case p.Protocol == protocolTCP && len(b) >= 20:
 		offset = int(b[12]>>4) * 4
-	case protocolUDP:
+	case p.Protocol == protocolUDP:
 	default:
 		return p, true
 	}

@@ -57,10 +57,10 @@ func follow(t testing.TB, s *scene, node string, p netip.Prefix, hops int) *time
 	return l
 }
 
-// packet looks at the states in BFD packets (RFC 5880 section 4.1).
+// packet looks at the states of BFD.
 func (l *timeline) packet(p packet) {
-	const down = 1
-	if p.Protocol != protocolUDP || p.Port != portBFD || len(p.Payload) < 24 {
+	b, ok := parseBFD(p)
+	if !ok {
 		return
 	}
 	l.mu.Lock()
@@ -68,9 +68,27 @@ func (l *timeline) packet(p packet) {
 	switch {
 	case p.From == l.node:
 		l.heard = p.At
-	case p.To == l.node && p.Payload[1]>>6 == down:
+	case p.To == l.node && b.state == bfdDown:
 		l.down = append(l.down, p.At)
 	}
+}
+
+// bfdPacket is what a BFD control packet says (RFC 5880 section 4.1).
+type bfdPacket struct {
+	state, diagnostic byte
+}
+
+const (
+	bfdDown, bfdUp = 1, 3
+	// bfdExpired is the diagnostic of an end that has heard nothing in time.
+	bfdExpired = 1
+)
+
+func parseBFD(p packet) (bfdPacket, bool) {
+	if p.Protocol != protocolUDP || p.Port != portBFD || len(p.Payload) < 24 {
+		return bfdPacket{}, false
+	}
+	return bfdPacket{state: p.Payload[1] >> 6, diagnostic: p.Payload[0] & 31}, true
 }
 
 func (l *timeline) update(u netlink.RouteUpdate, at time.Time) {
@@ -82,7 +100,7 @@ func (l *timeline) update(u netlink.RouteUpdate, at time.Time) {
 	l.changes = append(l.changes, at)
 }
 
-// String tells of everything since a mark of the probe's.
+// tell tells of everything since a mark of the probe's.
 func (l *timeline) tell(r probe.Report, mark string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,13 +109,16 @@ func (l *timeline) tell(r probe.Report, mark string) string {
 	first := func(times []time.Time) string {
 		for _, at := range times {
 			if at.After(from) {
-				return fmt.Sprintf("%.0f ms", ms(at.Sub(from)))
+				return fmt.Sprintf("at %.0f ms", ms(at.Sub(from)))
 			}
 		}
 		return "never"
 	}
-	return fmt.Sprintf("last BFD packet of the node at %.0f ms, FRR says Down at %s, route changed at %s; the prober was %.0f ms late at most, load %s",
-		ms(l.heard.Sub(from)), first(l.down), first(l.changes), ms(r.Lag), loadAverage())
+	bfd := "no BFD"
+	if !l.heard.IsZero() {
+		bfd = fmt.Sprintf("last BFD packet of the node at %.0f ms, FRR says Down %s", ms(l.heard.Sub(from)), first(l.down))
+	}
+	return fmt.Sprintf("%s, route changed %s; the prober was %.0f ms late at most, load %s", bfd, first(l.changes), ms(r.Lag), loadAverage())
 }
 
 // loadAverage is that of the last minute: what else the machine does blurs every figure.
