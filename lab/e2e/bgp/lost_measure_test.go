@@ -91,8 +91,8 @@ func ends(names ...string) (out []end) {
 }
 
 // BenchmarkSpeakerEnds is the table of what is lost when a speaker ends. In a restart it is the
-// one of the only node that announces an address, and that node goes on forwarding. In a crash,
-// a drain and a reboot it is that of a node of three.
+// one of the only node that announces an address, and that node goes on forwarding. In a crash, and
+// when a node is shut down, drained before or not, it is that of a node of three.
 func BenchmarkSpeakerEnds(b *testing.B) {
 	for _, e := range ends("SIGTERM", "SIGKILL") {
 		b.Run(e.String(), func(b *testing.B) {
@@ -102,6 +102,17 @@ func BenchmarkSpeakerEnds(b *testing.B) {
 				b.Logf("load %s", loadAverage())
 				tell(b, r, "restart")
 				b.ReportMetric(ms(took), "restart-ms")
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+	for _, e := range ends("shutdown", "drain") {
+		b.Run(e.String(), func(b *testing.B) {
+			for b.Loop() {
+				s, v4 := lostScene(b, e.interval, e.peerLines()...)
+				r := s.goOff(v4, e.name == "drain")
+				b.Logf("load %s", loadAverage())
+				tell(b, r, "end")
 			}
 			b.ReportMetric(0, "ns/op")
 		})
@@ -120,6 +131,23 @@ func BenchmarkSpeakerEnds(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+// goOff takes n3 off the network in order under load, and returns what that lost. Drained, it has
+// no routes any more when it is shut down.
+func (s *scene) goOff(p netip.Prefix, drained bool) probe.Report {
+	s.t.Helper()
+	const node = "n3"
+	load := s.Probe(far, probe.Options{URL: url(p), Timeout: patient})
+	load.Mark("end")
+	if drained {
+		s.label(node, drainLabel, "true")
+		s.router.announced(p, "n1", "n2")
+	}
+	s.shutDown(node)
+	s.router.kernelHopsWithin(p, len(s.nodes())-1, 2*holdTime)
+	s.again(load)
+	return load.Stop()
 }
 
 // tell reports what a measurement lost since a mark.
