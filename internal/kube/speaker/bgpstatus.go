@@ -27,11 +27,9 @@ func (w *statusWriter) writeBGP(ctx context.Context, k lb.ServiceKey, peers []st
 	if len(peers) == 0 {
 		return w.remove(ctx, key, obj)
 	}
-	if err := w.prepare(ctx, key, obj); err != nil {
+	fresh, err := w.prepare(ctx, key, obj)
+	if err != nil || !fresh && slices.Equal(obj.Status.Peers, peers) {
 		return err
-	}
-	if slices.Equal(obj.Status.Peers, peers) {
-		return nil
 	}
 	obj.Status = v1beta1.ServiceBGPStatusValue{Node: w.node, ServiceName: k.Name, ServiceNamespace: k.Namespace, Peers: peers}
 	if err := w.client.Status().Update(ctx, obj); err != nil {

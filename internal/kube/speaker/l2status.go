@@ -71,13 +71,13 @@ func (w *statusWriter) found(exist map[reportKey]bool) {
 	w.exist = exist
 }
 
-// prepare reads an object, or creates it where it is not there: then it has no status, as the API
-// server takes none with a new object. What belongs to an earlier pod of this node would go with
-// that, and is made anew.
-func (w *statusWriter) prepare(ctx context.Context, k reportKey, obj client.Object) error {
+// prepare reads an object, or creates it where it is not there: then it is fresh and has no
+// status, as the API server takes none with a new object. What belongs to an earlier pod of this
+// node would go with that, and is made anew.
+func (w *statusWriter) prepare(ctx context.Context, k reportKey, obj client.Object) (fresh bool, err error) {
 	owners, err := w.owners(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	create := func() error {
 		obj.SetLabels(map[string]string{labelNode: w.node, labelServiceName: k.service.Name, labelServiceNamespace: k.service.Namespace})
@@ -88,10 +88,10 @@ func (w *statusWriter) prepare(ctx context.Context, k reportKey, obj client.Obje
 		err := create()
 		if err == nil {
 			w.created(k)
-			return nil
+			return true, nil
 		}
 		if !apierrors.IsAlreadyExists(err) {
-			return fmt.Errorf("create %T: %w", obj, err)
+			return false, fmt.Errorf("create %T: %w", obj, err)
 		}
 	}
 	err = w.client.Get(ctx, client.ObjectKeyFromObject(obj), obj)
@@ -99,13 +99,13 @@ func (w *statusWriter) prepare(ctx context.Context, k reportKey, obj client.Obje
 		err = w.replace(ctx, obj)
 	}
 	if apierrors.IsNotFound(err) {
-		err = create()
+		fresh, err = true, create()
 	}
 	if err != nil {
-		return fmt.Errorf("read or create %T: %w", obj, err)
+		return false, fmt.Errorf("read or create %T: %w", obj, err)
 	}
 	w.created(k)
-	return nil
+	return fresh, nil
 }
 
 // remove deletes an object, if it is there.
@@ -134,11 +134,9 @@ func (w *statusWriter) write(ctx context.Context, k lb.ServiceKey, r report) err
 	for _, l := range r.links {
 		want.Interfaces = append(want.Interfaces, v1beta1.InterfaceInfo{Name: l})
 	}
-	if err := w.prepare(ctx, key, obj); err != nil {
+	fresh, err := w.prepare(ctx, key, obj)
+	if err != nil || !fresh && sameStatus(obj.Status, want) {
 		return err
-	}
-	if sameStatus(obj.Status, want) {
-		return nil
 	}
 	obj.Status = want
 	if err := w.client.Status().Update(ctx, obj); err != nil {
