@@ -8,6 +8,8 @@ SHELL   := /bin/bash
 VERSION ?= dev
 LDFLAGS := -s -w -X main.version=$(VERSION)
 LAB     := demo
+# Charts have a version of their own kind, which must be three numbers.
+CHART_VERSION ?= $(or $(patsubst v%,%,$(filter v%,$(VERSION))),0.1.0)
 
 .PHONY: help
 help: ## List the targets
@@ -27,6 +29,13 @@ lab: ## Build the lab's programs: lab/bin/lab and others
 .PHONY: image
 image: build lab ## Build bin/lintel.tar, the container image
 	@lab/bin/labimage -ref lintel:$(VERSION) -o bin/lintel.tar bin/lintel
+
+.PHONY: chart
+chart: ## Build bin/lintel-chart.tgz, the Helm chart
+	@mkdir -p bin/chart
+	@cd test/chart && go tool helm package --destination ../../bin/chart --version $(CHART_VERSION) --app-version $(VERSION) ../../charts/lintel >/dev/null
+	@mv bin/chart/lintel-$(CHART_VERSION).tgz bin/lintel-chart.tgz && rmdir bin/chart
+	@echo "built bin/lintel-chart.tgz"
 
 ##@ Two commands to begin with
 
@@ -54,7 +63,7 @@ root:
 check: ## Format, vet, lint, generated files
 	@echo "== gofmt, go vet"
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "run gofmt on: $$out"; exit 1; }
-	@go vet ./... && go vet -tags netns ./... && (cd lab && go vet ./...)
+	@go vet ./... && go vet -tags netns ./... && (cd lab && go vet ./...) && (cd test/chart && go vet ./...)
 	@echo "== golangci-lint"
 	@go tool -modfile=tools/go.mod golangci-lint run ./...
 	@cd lab && go tool -modfile=../tools/go.mod golangci-lint run --config ../.golangci.yaml ./...
@@ -65,6 +74,7 @@ check: ## Format, vet, lint, generated files
 test-fast: ## Tests without privileges
 	@echo "== tests without privileges"
 	@go test ./...
+	@cd test/chart && go test ./...
 	@cd lab && go test $$(go list ./... | grep -v -e /e2e/ -e /labtest -e 'lintel/lab$$')
 
 # Only packages that start goroutines and do not pull all of Kubernetes through the race build.
@@ -96,8 +106,9 @@ bench: root packages ## Measurements, which print figures (root)
 ##@ Upkeep
 
 .PHONY: generate
-generate: ## Generate deep copies, apply configurations and CRDs
+generate: ## Generate deep copies, apply configurations, CRDs, and the plain manifests from the chart
 	@go generate ./api
+	@cd test/chart && go generate .
 
 PACKAGES := iproute2 nftables tcpdump arping ndisc6 frr bird2 iputils-ping
 
