@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -89,7 +90,7 @@ func decode(manifests string) (out []client.Object, err error) {
 		}
 	}
 	decoder := serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
-	documents := utilyaml.NewYAMLReader(utilyaml.NewReader(strings.NewReader(manifests)))
+	documents := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(manifests)))
 	for {
 		document, err := documents.Read()
 		if errors.Is(err, io.EOF) {
