@@ -4,6 +4,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// LinkBandwidth says how much an endpoint weighs.
+type LinkBandwidth struct {
+	// MegabitsPerEndpoint is the rate in Mbit/s that each ready endpoint of the node stands
+	// for. Routers compare the sums.
+	// +optional
+	// +kubebuilder:default:=1000
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	MegabitsPerEndpoint int32 `json:"megabitsPerEndpoint,omitempty"`
+}
+
 // BGPAdvertisementSpec says what is announced by BGP, how, by which nodes and to whom.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.serviceSelectors) || self.serviceSelectors.size() == 0 || ((!has(self.aggregationLength) || self.aggregationLength == 32) && (!has(self.aggregationLengthV6) || self.aggregationLengthV6 == 128))",message="serviceSelectors and aggregationLength are mutually exclusive, can only be used together with default aggregationLength (32) and aggregationLengthV6 (128)"
@@ -44,6 +55,13 @@ type BGPAdvertisementSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10
 	ASPathPrepend int32 `json:"asPathPrepend,omitempty"`
+
+	// LinkBandwidth has routers spread traffic over the nodes in proportion to their ready
+	// endpoints, by the link-bandwidth extended community. It is for Services with
+	// externalTrafficPolicy Local whose address is theirs alone and is announced by itself;
+	// others get none. (extension)
+	// +optional
+	LinkBandwidth *LinkBandwidth `json:"linkBandwidth,omitempty"`
 
 	// Communities of the announced routes: NUMBER:NUMBER with numbers up to 65535
 	// (RFC 1997), large:NUMBER:NUMBER:NUMBER (RFC 8092), or a name that a Community object

@@ -18,6 +18,9 @@ type Route struct {
 	// MED is nil where the advertisement sets none, Prepend the number of extra own ASes.
 	MED     *uint32
 	Prepend uint8
+	// Bandwidth weights this node against others by link-bandwidth, in octets per second; 0 is
+	// without.
+	Bandwidth uint64
 	// GracefulShutdown asks the peers to prefer other nodes, because this one is drained.
 	GracefulShutdown bool
 	// Advertisement is the name of the BGPAdvertisement that it comes from.
@@ -27,7 +30,7 @@ type Route struct {
 // Equal tells whether two routes are the same in every respect.
 func (r Route) Equal(o Route) bool {
 	return r.Prefix == o.Prefix && slices.Equal(r.Peers, o.Peers) && equalPtr(r.LocalPref, o.LocalPref) &&
-		slices.Equal(r.Communities, o.Communities) && equalPtr(r.MED, o.MED) && r.Prepend == o.Prepend &&
+		slices.Equal(r.Communities, o.Communities) && equalPtr(r.MED, o.MED) && r.Prepend == o.Prepend && r.Bandwidth == o.Bandwidth &&
 		r.GracefulShutdown == o.GracefulShutdown && r.Advertisement == o.Advertisement
 }
 
@@ -38,6 +41,12 @@ func (r Route) Equal(o Route) bool {
 func (d *Decider) Routes(k lb.ServiceKey, a netip.Addr, node string) ([]Route, lb.Verdict) {
 	v := lb.Verdict{Service: k, Address: a, Node: node, Protocol: lb.BGP, Outcome: lb.Not}
 	routes, reason, subject := bgpRoutes(d.w, d.w.Services[k], a, node)
+	if len(d.holders[a]) > 1 {
+		// Services that share an address have endpoints in places of their own, and one prefix.
+		for i := range routes {
+			routes[i].Bandwidth = 0
+		}
+	}
 	v.Reason, v.Subject = reason, subject
 	switch reason {
 	case lb.Elected:
@@ -89,6 +98,7 @@ func bgpRoutes(w *lb.World, svc *lb.Service, a netip.Addr, name string) (routes 
 	peers := peersOf(w.Config, node)
 	for _, ad := range adverts {
 		r := Route{Prefix: prefixFor(ad, a), LocalPref: ad.LocalPref, Communities: ad.Communities, MED: ad.MED, Prepend: ad.Prepend, GracefulShutdown: node.Draining(), Advertisement: ad.Name}
+		r.Bandwidth = bandwidth(ad, svc, r.Prefix, eps.Share(name))
 		for _, p := range peers {
 			if len(ad.Peers) == 0 || slices.Contains(ad.Peers, p) {
 				r.Peers = append(r.Peers, p)

@@ -52,6 +52,9 @@ func (rules bgpRules) parseAdvertisement(c *bgpCandidate) *refusal {
 	if spec.MED != nil {
 		a.MED = new(*spec.MED)
 	}
+	if r := parseBandwidth(a, spec.LinkBandwidth); r != nil {
+		return r
+	}
 	a.Prepend = uint8(min(max(spec.ASPathPrepend, 0), maxPrepend))
 	if r := checkLengths(a); r != nil {
 		return r
@@ -69,9 +72,34 @@ func (rules bgpRules) parseAdvertisement(c *bgpCandidate) *refusal {
 		c.warn("aggregationLengthV6 %d is not in 1-128 range: 128 is used", a.AggregationLengthV6)
 		a.AggregationLengthV6 = 128
 	}
+	if a.Bandwidth != 0 && a.AggregationLength != 32 {
+		c.warn("linkBandwidth has no effect on IPv4 routes of aggregationLength %d, which stand for several addresses", a.AggregationLength)
+	}
+	if a.Bandwidth != 0 && a.AggregationLengthV6 != 128 {
+		c.warn("linkBandwidth has no effect on IPv6 routes of aggregationLengthV6 %d, which stand for several addresses", a.AggregationLengthV6)
+	}
 	warnPools(c, a.Pools, rules.pools.unknown(spec.IPAddressPools))
 	rules.warnPeers(c)
 	rules.warnEcho(c, selected)
+	return nil
+}
+
+// Bounds of linkBandwidth.megabitsPerEndpoint; the schema has them too.
+const (
+	defaultMegabits = 1000
+	maxMegabits     = 1000000
+	octetsPerMbit   = 1000000 / 8
+)
+
+func parseBandwidth(a *lb.BGPAdvertisement, l *v1beta1.LinkBandwidth) *refusal {
+	if l == nil {
+		return nil
+	}
+	megabits := cmp.Or(l.MegabitsPerEndpoint, defaultMegabits)
+	if megabits < 1 || megabits > maxMegabits {
+		return refuse(ReasonInvalidBandwidth, "invalid linkBandwidth.megabitsPerEndpoint %d: must be from 1 to %d", megabits, maxMegabits)
+	}
+	a.Bandwidth = uint64(megabits) * octetsPerMbit
 	return nil
 }
 

@@ -90,6 +90,9 @@ func TestBGPRules(t *testing.T) {
 		{"extension soo without number", pool + `{communities: ["soo:1"]}`, `BGPAdvertisement b: InvalidCommunity: …want soo:ASN:NUMBER`},
 		{"extension digits", pool + `{communities: ["extended:0x64"]}`, `BGPAdvertisement b: InvalidCommunity: …0x and 16 hexadecimal digits`},
 		{"extension alias", `Community c {communities: [{name: target, value: "rt:1:x"}]}`, `Community c: InvalidCommunity: parsing community "target": invalid community value: invalid extended community "rt:1:x"`},
+		{"extension linkBandwidth", pool + `{linkBandwidth: {}}`, ``},
+		{"extension linkBandwidth rate", pool + `{linkBandwidth: {megabitsPerEndpoint: 1000001}}`, `BGPAdvertisement b: InvalidLinkBandwidth: parsing BGPAdvertisement b: invalid linkBandwidth.megabitsPerEndpoint 1000001: must be from 1 to 1000000`},
+		{"extension linkBandwidth of aggregates", pool + `{linkBandwidth: {}, aggregationLength: 30}`, `BGPAdvertisement b: warning: linkBandwidth has no effect on IPv4 routes of aggregationLength 30`},
 		{"D8 value", `Community c {communities: [{name: vip, value: "1:x"}]}`, `Community c: InvalidCommunity: parsing community "vip": invalid community value`},
 		{"D8 twice in one", `Community c {communities: [{name: vip, value: "1:1"}, {name: vip, value: "1:2"}]}`, `Community c: DuplicateCommunity: duplicate definition of community "vip"`},
 		{"D8 twice in two", pool + `{communities: [vip]}

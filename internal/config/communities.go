@@ -82,5 +82,5 @@ func parseCommunity(s string) (lb.Community, *refusal) {
 		return v, refuse(ReasonInvalidCommunity, "invalid community value: expected community to be of format large:NUMBER:NUMBER:NUMBER, not %q", s)
 	}
 	return v, refuse(ReasonInvalidCommunity,
-		"invalid community format: %s: want NUMBER:NUMBER, large:NUMBER:NUMBER:NUMBER, rt:ASN:NUMBER, soo:ASN:NUMBER, extended:0x and 16 hexadecimal digits, or a name that a Community object defines", s)
+		"invalid community format: %s: want NUMBER:NUMBER, large:NUMBER:NUMBER:NUMBER, or a name that a Community object defines", s)
 }

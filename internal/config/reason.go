@@ -38,6 +38,7 @@ const (
 	// the same routes.
 	ReasonConflictingLocalPref Reason = "ConflictingLocalPref"
 	ReasonInvalidCommunity     Reason = "InvalidCommunity"
+	ReasonInvalidBandwidth     Reason = "InvalidLinkBandwidth"
 )
 
 // Reasons to refuse a Community.

@@ -62,6 +62,9 @@ type BGPAdvertisement struct {
 	MED *uint32
 	// Prepend is how often the own AS is repeated towards external peers, 0 to 10. (extension)
 	Prepend uint8
+	// Bandwidth is the rate that an endpoint stands for in the link-bandwidth community, in
+	// octets per second; 0 means that there is no such community. (extension)
+	Bandwidth uint64
 	// Communities are resolved, without duplicates, sorted by their text.
 	Communities []Community
 }

@@ -90,6 +90,17 @@ type Endpoints struct {
 	Total int
 	// ByNode counts usable endpoints by the node that hosts them.
 	ByNode map[string]int
+	// Terminating counts those of ByNode that are not ready: they end, but still serve.
+	Terminating map[string]int
+}
+
+// Share is how many endpoints of a node take traffic that comes to it for policy Local: those
+// that are ready, or where none is, those that still serve.
+func (e Endpoints) Share(node string) int {
+	if ready := e.ByNode[node] - e.Terminating[node]; ready > 0 {
+		return ready
+	}
+	return e.ByNode[node]
 }
 
 // Equal tells whether two services are the same in every field.
@@ -113,7 +124,7 @@ func (s *Service) Equal(o *Service) bool {
 
 // Equal tells whether two sums are the same.
 func (e Endpoints) Equal(o Endpoints) bool {
-	return e.Usable == o.Usable && e.Total == o.Total && equalMaps(e.ByNode, o.ByNode)
+	return e.Usable == o.Usable && e.Total == o.Total && equalMaps(e.ByNode, o.ByNode) && equalMaps(e.Terminating, o.Terminating)
 }
 
 func equalMaps[K comparable, V comparable](a, b map[K]V) bool {

@@ -62,6 +62,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1beta1.L2AdvertisementSpecApplyConfiguration{}
 	case v1beta1.SchemeGroupVersion.WithKind("L2AdvertisementStatus"):
 		return &apiv1beta1.L2AdvertisementStatusApplyConfiguration{}
+	case v1beta1.SchemeGroupVersion.WithKind("LinkBandwidth"):
+		return &apiv1beta1.LinkBandwidthApplyConfiguration{}
 	case v1beta1.SchemeGroupVersion.WithKind("MatchExpression"):
 		return &apiv1beta1.MatchExpressionApplyConfiguration{}
 	case v1beta1.SchemeGroupVersion.WithKind("NamespaceQuota"):

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -36,6 +37,9 @@ type bgpState struct {
 	last lastDesired
 	// gateways are the default gateways that peers were last found at.
 	gateways map[lb.Family]netip.Addr
+	// bandwidth paces changes of weights; reweigh receives when one that waits is due.
+	bandwidth bandwidthPace
+	reweigh   <-chan time.Time
 	// stale is set when routes, peers or the node changed since the engine was set last.
 	stale bool
 }
@@ -101,6 +105,7 @@ func (s *Speaker) flushBGP() {
 		}
 	}
 	merged := mergeRoutes(s.bgp.routes)
+	now := time.Now()
 	labels := make(map[string]string, len(mine))
 	for _, t := range own.targets(mine, s.bgp.gateways) {
 		if path, ok := own.bfd(t.peer, world.Config.BFD); ok {
@@ -108,12 +113,17 @@ func (s *Speaker) flushBGP() {
 		}
 		t.Routes = map[netip.Prefix]bgp.Attributes{}
 		for prefix, r := range merged[t.peer.Name] {
+			r.bandwidth = s.bgp.bandwidth.pass(now, weighted{t.peer.Name, prefix}, r.bandwidth)
 			t.Routes[prefix] = own.attributes(t.Config, prefix, r)
 		}
 		desired.Peers[t.name] = t.Peer
 		labels[t.name] = sessionLabel(t.peer)
 	}
 	s.metrics.bgp.labels.Store(&labels)
+	s.bgp.reweigh = nil
+	if due := s.bgp.bandwidth.round(); !due.IsZero() {
+		s.bgp.reweigh = time.After(due.Sub(now))
+	}
 	if s.BFD != nil {
 		s.BFD.set(paths)
 	}
@@ -139,13 +149,15 @@ type merged struct {
 	localPref *uint32
 	med       *uint32
 	prepend   uint8
+	bandwidth uint64
 	// gracefulShutdown is the same for all, as it depends on the node.
 	gracefulShutdown bool
 	communities      []lb.Community
 }
 
 // mergeRoutes puts together what all holdings want, by peer and prefix: the union of the
-// communities, the highest local preference, the lowest MED, the longest path.
+// communities, the highest local preference, the lowest MED, the longest path, the highest
+// bandwidth.
 func mergeRoutes(routes map[holding][]announce.Route) map[string]map[netip.Prefix]merged {
 	out := map[string]map[netip.Prefix]merged{}
 	for _, list := range routes {
@@ -162,6 +174,7 @@ func mergeRoutes(routes map[holding][]announce.Route) map[string]map[netip.Prefi
 					m.med = r.MED
 				}
 				m.prepend = max(m.prepend, r.Prepend)
+				m.bandwidth = max(m.bandwidth, r.Bandwidth)
 				m.gracefulShutdown = m.gracefulShutdown || r.GracefulShutdown
 				m.communities = append(slices.Clip(m.communities), r.Communities...)
 				out[peer][r.Prefix] = m

@@ -130,7 +130,7 @@ func (o ownNode) address(f lb.Family) netip.Addr {
 // attributes are the path attributes of a prefix towards one peer. Where the session runs over
 // the other family, the next hop is the node's own address of the prefix's family.
 func (o ownNode) attributes(c bgp.SessionConfig, prefix netip.Prefix, m merged) bgp.Attributes {
-	a := bgp.Attributes{Prepend: m.prepend, GracefulShutdown: m.gracefulShutdown}
+	a := bgp.Attributes{Prepend: m.prepend, LinkBandwidth: m.bandwidth, GracefulShutdown: m.gracefulShutdown}
 	if m.med != nil {
 		a.MED = bgp.Some(*m.med)
 	}

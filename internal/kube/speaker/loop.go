@@ -69,6 +69,8 @@ func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged <-chan stru
 			continue
 		case <-drain.due:
 			s.decider.SetDrained(s.config.Node, true)
+		case <-s.bgp.reweigh:
+			s.bgp.stale = true
 		case ask := <-s.questions:
 			ask(s)
 			continue

@@ -38,15 +38,21 @@ func Slice(s *discoveryv1.EndpointSlice) SliceSum {
 			sum.ByNode = map[string]int{}
 		}
 		sum.ByNode[*e.NodeName]++
+		if !ready(e.Conditions) {
+			if sum.Terminating == nil {
+				sum.Terminating = map[string]int{}
+			}
+			sum.Terminating[*e.NodeName]++
+		}
 	}
 	return SliceSum{Type: s.AddressType, Endpoints: sum}
 }
 
 func usable(c discoveryv1.EndpointConditions) bool {
-	ready := c.Ready == nil || *c.Ready
-	serving := c.Serving != nil && *c.Serving
-	return ready || serving
+	return ready(c) || c.Serving != nil && *c.Serving
 }
+
+func ready(c discoveryv1.EndpointConditions) bool { return c.Ready == nil || *c.Ready }
 
 // Sum adds up the slices of one Service. Of the address types the larger number counts, so
 // that a pod with an address of each family is one endpoint.
@@ -62,6 +68,12 @@ func Sum(slices map[string]SliceSum) lb.Endpoints {
 			}
 			sum.ByNode[n] += c
 		}
+		for n, c := range s.Endpoints.Terminating {
+			if sum.Terminating == nil {
+				sum.Terminating = map[string]int{}
+			}
+			sum.Terminating[n] += c
+		}
 		byType[s.Type] = sum
 	}
 	var all lb.Endpoints
@@ -73,6 +85,12 @@ func Sum(slices map[string]SliceSum) lb.Endpoints {
 				all.ByNode = map[string]int{}
 			}
 			all.ByNode[n] = max(all.ByNode[n], c)
+		}
+		for n, c := range sum.Terminating {
+			if all.Terminating == nil {
+				all.Terminating = map[string]int{}
+			}
+			all.Terminating[n] = max(all.Terminating[n], c)
 		}
 	}
 	return all

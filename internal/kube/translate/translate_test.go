@@ -113,7 +113,7 @@ func TestSliceCountsUsableEndpoints(t *testing.T) {
 	other := SliceSum{Endpoints: lb.Endpoints{Total: 1, Usable: 1, ByNode: map[string]int{"n2": 1}}}
 	v6 := SliceSum{Type: discoveryv1.AddressTypeIPv6, Endpoints: lb.Endpoints{Total: 2, Usable: 2, ByNode: map[string]int{"n1": 1, "n4": 1}}}
 	got := Sum(map[string]SliceSum{"s1": Slice(s), "s2": other, "v6": v6})
-	want := lb.Endpoints{Total: 6, Usable: 5, ByNode: map[string]int{"n1": 2, "n2": 2, "n4": 1}}
+	want := lb.Endpoints{Total: 6, Usable: 5, ByNode: map[string]int{"n1": 2, "n2": 2, "n4": 1}, Terminating: map[string]int{"n2": 1}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("4.2 usable endpoints (-want +got)\n%s", diff)
 	}

@@ -143,6 +143,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: atomic
+    - name: linkBandwidth
+      type:
+        namedType: com.github.lintel-lb.lintel.api.v1beta1.LinkBandwidth
     - name: localPref
       type:
         scalar: numeric
@@ -496,6 +499,13 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+- name: com.github.lintel-lb.lintel.api.v1beta1.LinkBandwidth
+  map:
+    fields:
+    - name: megabitsPerEndpoint
+      type:
+        scalar: numeric
+      default: 1000
 - name: com.github.lintel-lb.lintel.api.v1beta1.MatchExpression
   map:
     fields:

@@ -25,6 +25,11 @@ type BGPAdvertisementSpecApplyConfiguration struct {
 	// ASPathPrepend is how often the own AS is repeated in the path towards external peers,
 	// beyond the one time that is always there: longer paths are less preferred. (extension)
 	ASPathPrepend *int32 `json:"asPathPrepend,omitempty"`
+	// LinkBandwidth has routers spread traffic over the nodes in proportion to their ready
+	// endpoints, by the link-bandwidth extended community. It is for Services with
+	// externalTrafficPolicy Local whose address is theirs alone and is announced by itself;
+	// others get none. (extension)
+	LinkBandwidth *LinkBandwidthApplyConfiguration `json:"linkBandwidth,omitempty"`
 	// Communities of the announced routes: NUMBER:NUMBER with numbers up to 65535
 	// (RFC 1997), large:NUMBER:NUMBER:NUMBER (RFC 8092), or a name that a Community object
 	// defines. An addition are extended communities (RFC 4360): rt:ASN:NUMBER,
@@ -90,6 +95,14 @@ func (b *BGPAdvertisementSpecApplyConfiguration) WithMED(value uint32) *BGPAdver
 // If called multiple times, the ASPathPrepend field is set to the value of the last call.
 func (b *BGPAdvertisementSpecApplyConfiguration) WithASPathPrepend(value int32) *BGPAdvertisementSpecApplyConfiguration {
 	b.ASPathPrepend = &value
+	return b
+}
+
+// WithLinkBandwidth sets the LinkBandwidth field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LinkBandwidth field is set to the value of the last call.
+func (b *BGPAdvertisementSpecApplyConfiguration) WithLinkBandwidth(value *LinkBandwidthApplyConfiguration) *BGPAdvertisementSpecApplyConfiguration {
+	b.LinkBandwidth = value
 	return b
 }
 
