@@ -24,11 +24,17 @@ build: ## Build bin/lintel
 lab: ## Build the lab's programs: lab/bin/lab and others
 	@echo "building lab/bin"
 	@mkdir -p lab/bin
-	@cd lab && go build -ldflags "-s -w" -o bin/ ./cmd/lab ./cmd/demo ./cmd/page ./cmd/labimage
+	@cd lab && go build -ldflags "-s -w" -o bin/ ./cmd/lab ./cmd/demo ./cmd/page ./cmd/labimage ./cmd/release
 
 .PHONY: image
-image: build lab ## Build bin/lintel.tar, the container image
-	@lab/bin/labimage -ref lintel:$(VERSION) -o bin/lintel.tar bin/lintel
+image: build lab ## Build bin/lintel.tar, the container image for this machine
+	@lab/bin/release -ref lintel:$(VERSION) -version $(VERSION) -arch $$(go env GOARCH) -archive bin/lintel.tar -sbom bin
+
+# Where the image is pushed to is decided by whoever pushes it: the layout has no registry in it.
+.PHONY: image-release
+image-release: lab ## Build bin/lintel-release.tar and bin/oci, the image for amd64 and arm64, with bills of materials
+	@mkdir -p bin
+	@lab/bin/release -ref lintel:$(VERSION) -version $(VERSION) -arch amd64,arm64 -archive bin/lintel-release.tar -dir bin/oci -sbom bin
 
 .PHONY: chart
 chart: ## Build bin/lintel-chart.tgz, the Helm chart
@@ -50,7 +56,7 @@ demo-down: root lab ## Remove every trace of the demo (root)
 	@lab/bin/lab --name $(LAB) down
 
 .PHONY: test
-test: root check test-fast test-race test-net test-lab ## Run all tests (root)
+test: root check test-fast test-image test-race test-net test-lab ## Run all tests (root)
 	@echo "all tests passed"
 
 ##@ Parts of make test
@@ -75,7 +81,12 @@ test-fast: ## Tests without privileges
 	@echo "== tests without privileges"
 	@go test ./...
 	@cd test/chart && go test ./...
-	@cd lab && go test $$(go list ./... | grep -v -e /e2e/ -e /labtest -e 'lintel/lab$$')
+	@cd lab && go test $$(go list ./... | grep -v -e /e2e/ -e /labtest -e /release -e 'lintel/lab$$')
+
+.PHONY: test-image
+test-image: ## Two builds of the image, from two directories, have one digest
+	@echo "== the image is reproducible"
+	@cd lab && go test -count=1 -v ./release
 
 # Only packages that start goroutines and do not pull all of Kubernetes through the race build.
 RACE := ./internal/members/... ./internal/links/... ./internal/l2/... ./internal/bgp/... ./internal/bfd/... ./internal/kube/inbox/...

@@ -7,4 +7,8 @@
 // `podman` all take it. The same Spec gives the same bytes on every machine:
 // entries are sorted, owned by 0:0 and dated to the Unix epoch, and the layer
 // is not compressed.
+//
+// A Release is the image of several architectures, with compressed layers,
+// annotations and files that refer to it, as an archive or a directory. It is
+// held in memory.
 package image

@@ -50,6 +50,12 @@ func addFile(tw *tar.Writer, f File) error {
 		}
 		content, h.Size = file, info.Size()
 	}
+	for name, value := range f.XAttrs {
+		if h.PAXRecords == nil {
+			h.PAXRecords = map[string]string{}
+		}
+		h.PAXRecords["SCHILY.xattr."+name] = value
+	}
 	if err := tw.WriteHeader(h); err != nil {
 		return err
 	}

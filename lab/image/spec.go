@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/distribution/reference"
 )
@@ -37,6 +38,9 @@ type Spec struct {
 
 	// Architecture is a GOARCH value. Empty means that of the running program.
 	Architecture string
+
+	// Created dates the image. Zero means the Unix epoch.
+	Created time.Time
 }
 
 // File is one file or directory of an image.
@@ -52,6 +56,9 @@ type File struct {
 	// fs.ModeDir the entry is a directory, which has no content. Permission
 	// bits of 0 mean 0644 for a file and 0755 for a directory.
 	Mode fs.FileMode
+
+	// XAttrs are extended attributes, such as security.capability.
+	XAttrs map[string]string
 }
 
 // normalize returns a copy of s with every default filled in and its files in
@@ -67,6 +74,9 @@ func (s Spec) normalize() (Spec, error) {
 	s.Ref = reference.TagNameOnly(named).String()
 	if s.Architecture == "" {
 		s.Architecture = runtime.GOARCH
+	}
+	if s.Created.IsZero() {
+		s.Created = epoch
 	}
 	if s.WorkingDir != "" && !path.IsAbs(s.WorkingDir) {
 		return Spec{}, fmt.Errorf("image: %s: working directory %q is not absolute", s.Ref, s.WorkingDir)

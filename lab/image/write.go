@@ -41,7 +41,12 @@ func Write(w io.Writer, spec Spec) error {
 
 // WriteFile writes the archive of spec to the file name, which appears only
 // when it is complete.
-func WriteFile(name string, spec Spec) (err error) {
+func WriteFile(name string, spec Spec) error {
+	return whole(name, func(w io.Writer) error { return Write(w, spec) })
+}
+
+// whole writes a file that appears only when it is complete.
+func whole(name string, write func(io.Writer) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
 	if err != nil {
 		return fmt.Errorf("image: %w", err)
@@ -52,7 +57,7 @@ func WriteFile(name string, spec Spec) (err error) {
 			os.Remove(f.Name())
 		}
 	}()
-	if err := Write(f, spec); err != nil {
+	if err := write(f); err != nil {
 		return err
 	}
 	if err := f.Chmod(0o644); err != nil {
@@ -115,7 +120,7 @@ func write(w io.Writer, spec Spec) error {
 }
 
 func ociConfig(spec Spec, layer digest.Digest) ocispec.Image {
-	created := epoch
+	created := spec.Created.UTC()
 	return ocispec.Image{
 		Created:  &created,
 		Platform: ocispec.Platform{Architecture: spec.Architecture, OS: "linux"},
