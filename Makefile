@@ -24,7 +24,7 @@ build: ## Build bin/lintel
 lab: ## Build the lab's programs: lab/bin/lab and others
 	@echo "building lab/bin"
 	@mkdir -p lab/bin
-	@cd lab && go build -ldflags "-s -w" -o bin/ ./cmd/lab ./cmd/demo ./cmd/page ./cmd/labimage ./cmd/release
+	@cd lab && go build -ldflags "-s -w" -o bin/ ./cmd/lab ./cmd/demo ./cmd/page ./cmd/labimage ./cmd/release ./cmd/rights
 
 .PHONY: image
 image: build lab ## Build bin/lintel.tar, the container image for this machine
@@ -105,7 +105,10 @@ test-net: root packages ## Namespace tests: the real kernel, FRR, BIRD (root)
 .PHONY: test-lab
 test-lab: root lab ## End-to-end tests on a real Kubernetes in the lab (root)
 	@echo "== the lab and end-to-end tests"
-	@cd lab && bin/lab setup && go test -count=1 -p 1 -timeout 30m . ./labtest ./e2e/...
+	@rm -rf lab/bin/audit && mkdir lab/bin/audit
+	@cd lab && bin/lab setup && LINTEL_AUDIT=$(CURDIR)/lab/bin/audit go test -count=1 -p 1 -timeout 30m . ./labtest ./e2e/...
+	@echo "== service accounts may do what they have done, and nothing else"
+	@lab/bin/rights -config config lab/bin/audit
 
 .PHONY: bench
 bench: root packages ## Measurements, which print figures (root)

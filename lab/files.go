@@ -18,7 +18,7 @@ import (
 // writeFiles makes the lab's directory. What tells Open of the lab comes first,
 // so that a lab of which only a part is there can be taken down.
 func (l *Lab) writeFiles(o Options, programs []string) error {
-	data, err := json.Marshal(state{Size: o.size()})
+	data, err := json.Marshal(state{Size: o.size(), Audit: l.audit})
 	if err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}
@@ -30,6 +30,11 @@ func (l *Lab) writeFiles(o Options, programs []string) error {
 	}
 	if err := l.writeKeys(); err != nil {
 		return err
+	}
+	for name, content := range l.controlPlane().Files() {
+		if err := write(filepath.Join(l.controlPlane().Dir, name), content); err != nil {
+			return err
+		}
 	}
 	for _, h := range l.plan.With(RoleNode) {
 		n := l.node(h)
@@ -51,7 +56,7 @@ func (l *Lab) control() Host {
 }
 
 func (l *Lab) controlPlane() render.Control {
-	return render.Control{Host: l.control(), Dir: filepath.Join(l.dir, ControlPlaneName), PKI: l.pki()}
+	return render.Control{Host: l.control(), Dir: filepath.Join(l.dir, ControlPlaneName), PKI: l.pki(), AuditLog: l.audit}
 }
 
 func (l *Lab) node(h Host) render.Node {

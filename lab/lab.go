@@ -26,11 +26,13 @@ type Lab struct {
 	dir    string
 	cgroup string // directory of the lab's control group
 	limits bool   // containers can be limited
+	audit  string // file for the API server's audit log, if not empty
 }
 
 // state is what Open needs to know again.
 type state struct {
-	Size topology.Size
+	Size  topology.Size
+	Audit string
 }
 
 func newLab(name string, size topology.Size) (*Lab, error) {
@@ -69,7 +71,12 @@ func Open(name string) (*Lab, error) {
 	if err := json.Unmarshal(data, &s); err != nil {
 		return nil, fmt.Errorf("lab: open %s: %w", name, err)
 	}
-	return newLab(name, s.Size)
+	l, err := newLab(name, s.Size)
+	if err != nil {
+		return nil, err
+	}
+	l.audit = s.Audit
+	return l, nil
 }
 
 // Names returns the labs of this machine.

@@ -25,6 +25,10 @@ type Options struct {
 	LightNodes int
 	// Images are archives that every node has before its kubelet starts.
 	Images []string
+	// AuditLog is a file that the API server appends to for each request of a
+	// service account outside of kube-system: who, what, and whether it was
+	// allowed (an audit.k8s.io/v1 Event a line). Empty means none.
+	AuditLog string
 	// Progress is told what is being done; default nobody.
 	Progress io.Writer
 	// Keep leaves a lab that does not come up as it is, for a look at its logs.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -38,6 +39,11 @@ func Up(ctx context.Context, o Options) (l *Lab, err error) {
 	o = o.withDefaults()
 	if l, err = newLab(o.Name, o.size()); err != nil {
 		return nil, err
+	}
+	if l.audit = o.AuditLog; l.audit != "" {
+		if l.audit, err = filepath.Abs(l.audit); err != nil {
+			return nil, fmt.Errorf("lab: audit log: %w", err)
+		}
 	}
 	programs, err := setup(ctx, o.Progress)
 	if err != nil {

@@ -21,5 +21,7 @@
 //
 //	LINTEL_LAB        use the running lab of this name, and leave it running
 //	LINTEL_LAB_KEEP   leave the lab running that was brought up, if not empty
+//	LINTEL_AUDIT      directory for what service accounts ask of the API server,
+//	                  a file for each lab; see package rights
 //	LINTEL_ARTIFACTS  directory for what failed tests leave (default: a new one)
 package labtest

@@ -23,6 +23,7 @@ const (
 	envLab       = "LINTEL_LAB"
 	envKeep      = "LINTEL_LAB_KEEP"
 	envArtifacts = "LINTEL_ARTIFACTS"
+	envAudit     = "LINTEL_AUDIT"
 )
 
 const (
@@ -200,6 +201,9 @@ func (s *suite) up(ctx context.Context, images []string) error {
 		}
 	} else if !errors.Is(err, lab.ErrNoLab) {
 		return fmt.Errorf("labtest: %w", err)
+	}
+	if dir := os.Getenv(envAudit); dir != "" {
+		opts.AuditLog = filepath.Join(dir, opts.Name+".log")
 	}
 	opts.Images = append(images, opts.Images...)
 	l, err := lab.Up(ctx, opts)

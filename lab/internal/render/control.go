@@ -14,6 +14,32 @@ type Control struct {
 	Host topology.Host
 	Dir  string // data
 	PKI  string // certificates and kubeconfigs
+	// AuditLog is a file for requests of service accounts; empty means none.
+	AuditLog string
+}
+
+const auditPolicyFile = "audit-policy.yaml"
+
+// auditPolicy keeps the requests of service accounts, but for those of
+// Kubernetes itself. A watch may never complete, so its start is kept as well.
+// What is asked about others' rights is kept whole: there is no secret in it.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: None
+  userGroups: ["system:serviceaccounts:kube-system"]
+- level: RequestResponse
+  userGroups: ["system:serviceaccounts"]
+  resources: [{group: authorization.k8s.io, resources: [subjectaccessreviews]}]
+- level: Metadata
+  userGroups: ["system:serviceaccounts"]
+- level: None
+`
+
+// Files returns the control plane's configuration files by name.
+func (c Control) Files() map[string][]byte {
+	return map[string][]byte{auditPolicyFile: []byte(auditPolicy)}
 }
 
 // Etcd returns the command line of the store.
@@ -24,7 +50,7 @@ func (c Control) Etcd() []string {
 // APIServer returns the command line of kube-apiserver.
 func (c Control) APIServer() []string {
 	f := func(name string) string { return filepath.Join(c.PKI, name) }
-	return []string{
+	argv := []string{
 		"kube-apiserver",
 		"--etcd-servers=http://127.0.0.1:2379",
 		"--bind-address=::",
@@ -54,6 +80,10 @@ func (c Control) APIServer() []string {
 		"--proxy-client-cert-file=" + f("front-proxy.crt"),
 		"--proxy-client-key-file=" + f("front-proxy.key"),
 	}
+	if c.AuditLog != "" {
+		argv = append(argv, "--audit-policy-file="+filepath.Join(c.Dir, auditPolicyFile), "--audit-log-path="+c.AuditLog)
+	}
+	return argv
 }
 
 // ControllerManager returns the command line of kube-controller-manager. Ranges
