@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
 // namespaceFile tells the namespace of the pod that a process runs in.
@@ -31,6 +32,7 @@ type common struct {
 	kubeconfig string
 	certDir    string
 	pprofAddr  string
+	plainAddr  string
 	tls        tlsFlags
 	obsolete   obsolete
 }
@@ -44,6 +46,7 @@ func (c *common) register(fs *flag.FlagSet) {
 	fs.StringVar(&c.lbClass, "lb-class", "", "comma-separated `list` of the spec.loadBalancerClass to serve; an empty element stands for Services without one")
 	fs.StringVar(&c.kubeconfig, "kubeconfig", "", "`file` with credentials; default is the service account of the pod")
 	fs.StringVar(&c.pprofAddr, "pprof-bind-address", "", "serve profiles on this `address`, without authentication; empty means not at all")
+	fs.StringVar(&c.plainAddr, "metrics-http-address", "", "serve /metrics also on this `address`, over HTTP and without authentication; empty means not at all")
 	c.tls.register(fs)
 	fs.StringVar(&c.certDir, "metrics-cert-dir", "", "`directory` with tls.crt and tls.key for the HTTPS port; default is a self-signed certificate")
 }
@@ -65,10 +68,14 @@ func (c *common) complete() error {
 
 // extra are the servers that flags ask for.
 func (c *common) extra() []func(context.Context) error {
-	if c.pprofAddr == "" {
-		return nil
+	var out []func(context.Context) error
+	if c.pprofAddr != "" {
+		out = append(out, profiler{addr: c.pprofAddr}.Run)
 	}
-	return []func(context.Context) error{profiler{addr: c.pprofAddr}.Run}
+	if c.plainAddr != "" {
+		out = append(out, plainMetrics{addr: c.plainAddr, gatherer: ctrlmetrics.Registry}.Run)
+	}
+	return out
 }
 
 // restConfig gives access to the API server, without a limit on the client's side: the

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -59,8 +60,10 @@ type addressLine struct {
 }
 
 type speakerLine struct {
-	Node      string `json:"node"`
-	Pod       string `json:"pod"`
+	Node string `json:"node"`
+	Pod  string `json:"pod"`
+	// Version is what the speaker says of itself. Several may run side by side.
+	Version   string `json:"version,omitempty"`
 	Addresses int    `json:"addresses"`
 	Members   int    `json:"members"`
 	// Sessions counts BGP sessions, and Established those that are up.
@@ -81,6 +84,7 @@ func (p *picture) overview() overview {
 		if a.err != nil {
 			line.Error = a.err.Error()
 		} else {
+			line.Version = a.report.Version
 			line.Addresses, line.Members = len(a.report.Addresses), len(a.report.Members)
 			for _, session := range a.report.Sessions {
 				if session.State == endpoint.Listening {
@@ -141,9 +145,9 @@ func (o overview) print(out io.Writer) error {
 		}
 		t.printf("%s\t%s\t%s\t%s\t%s\n", a.Address, a.Pool, strings.Join(services, ","), nodes, remark)
 	}
-	t.printf("\nNODE\tSPEAKER\tADDRESSES\tMEMBERS SEEN\tBGP SESSIONS UP\tERROR\n")
+	t.printf("\nNODE\tSPEAKER\tVERSION\tADDRESSES\tMEMBERS SEEN\tBGP SESSIONS UP\tERROR\n")
 	for _, s := range o.Speakers {
-		t.printf("%s\t%s\t%d\t%d\t%d of %d\t%s\n", s.Node, s.Pod, s.Addresses, s.Members, s.Established, s.Sessions, s.Error)
+		t.printf("%s\t%s\t%s\t%d\t%d\t%d of %d\t%s\n", s.Node, s.Pod, cmp.Or(s.Version, "-"), s.Addresses, s.Members, s.Established, s.Sessions, s.Error)
 	}
 	if t.err == nil {
 		t.err = tab.Flush()

@@ -44,10 +44,10 @@ type guard struct {
 	answers map[question]reply
 }
 
-// question is a token, as its hash, and a path.
+// question is a token, as its hash, and what its owner wants to do where.
 type question struct {
-	token [sha256.Size]byte
-	path  string
+	token      [sha256.Size]byte
+	verb, path string
 }
 
 type reply struct {
@@ -94,13 +94,13 @@ func (g *guard) check(r *http.Request) error {
 	if !ok || token == "" {
 		return errNoToken
 	}
-	q := question{token: sha256.Sum256([]byte(token)), path: r.URL.Path}
+	q := question{token: sha256.Sum256([]byte(token)), verb: strings.ToLower(r.Method), path: r.URL.Path}
 	if known, ok := g.recall(q); ok {
 		return known
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), reviewTimeout)
 	defer cancel()
-	err := g.review(ctx, token, r.URL.Path, strings.ToLower(r.Method))
+	err := g.review(ctx, token, q.path, q.verb)
 	if err == nil || errors.Is(err, errBadToken) || errors.Is(err, errForbidden) {
 		g.remember(q, err)
 	}
