@@ -149,6 +149,7 @@ func (o *rbac) addOne(doc []byte) error {
 
 func (o *rbac) rights() ([]Right, error) {
 	var out []Right
+	known := map[Right]bool{} // manifests may be there in parts and whole
 	for _, b := range o.bindings {
 		rules, ok := o.rules[b.role]
 		if !ok {
@@ -168,7 +169,10 @@ func (o *rbac) rights() ([]Right, error) {
 					if r.URL == "" {
 						r.Namespace = b.namespace
 					}
-					out = append(out, r)
+					if !known[r] {
+						out = append(out, r)
+					}
+					known[r] = true
 				}
 			}
 		}

@@ -54,6 +54,12 @@ func (e event) requests() []request {
 		r.URL, _, _ = strings.Cut(e.RequestURI, "?")
 	}
 	out := []request{r}
+	// A watch that begins with all objects stands for a list as well: clients fall back to one
+	// where an API server does not know this, as those before Kubernetes 1.34.
+	if r.Verb == "watch" && strings.Contains(e.RequestURI, "sendInitialEvents=true") {
+		r.Verb = "list"
+		out = append(out, r)
+	}
 	if q, a := e.RequestObject, e.ResponseObject; q != nil && a != nil && q.Spec.NonResourceAttributes != nil {
 		n := q.Spec.NonResourceAttributes
 		out = append(out, request{Right: Right{Account: q.Spec.User, Verb: n.Verb, URL: n.Path}, forbidden: !a.Status.Allowed})

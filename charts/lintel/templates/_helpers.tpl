@@ -80,11 +80,13 @@ prometheus.io/scheme: https
 {{- define "lintel.speakerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
-# NET_RAW for ARP, NDP and BFD echo; SYS_NICE so that BFD with short intervals holds
-# on a busy node.
+# Only root gets the capabilities that are added.
+runAsUser: 0
+# NET_RAW for ARP, NDP and BFD echo; NET_BIND_SERVICE to wait for routers on port 179;
+# SYS_NICE so that BFD with short intervals holds on a busy node.
 capabilities:
   drop: [ALL]
-  add: [NET_RAW, SYS_NICE]
+  add: [NET_BIND_SERVICE, NET_RAW, SYS_NICE]
 {{- end -}}
 
 {{/* What the controller's container may do. */}}

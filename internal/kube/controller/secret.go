@@ -76,5 +76,9 @@ func (c *Controller) secretOwners(ctx context.Context) ([]metav1.OwnerReference,
 	if err != nil {
 		return nil, fmt.Errorf("read the own Deployment %s (see --deployment): %w", c.config.Deployment, err)
 	}
-	return []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))}, nil
+	owner := metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))
+	// To keep the Deployment until the Secret is gone is of no use, and may need a right on the
+	// Deployment's finalizers.
+	owner.BlockOwnerDeletion = nil
+	return []metav1.OwnerReference{*owner}, nil
 }
