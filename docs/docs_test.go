@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/lintel-lb/lintel/internal/bfd"
 	"github.com/lintel-lb/lintel/internal/bgp"
 	"github.com/lintel-lb/lintel/internal/ipam"
 	"github.com/lintel-lb/lintel/internal/kube/controller"
@@ -249,6 +250,10 @@ type sessions struct{}
 
 func (sessions) Snapshot() map[string]bgp.Status { return nil }
 
+type paths struct{}
+
+func (paths) Snapshot() bfd.Snapshot { return bfd.Snapshot{} }
+
 // names collects the names of the metrics that are registered.
 type names struct {
 	prometheus.Registerer
@@ -273,7 +278,7 @@ func TestEveryMetricIsDescribed(t *testing.T) {
 	if _, err := controller.NewMetrics(&n); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := speaker.NewMetrics(&n, engine{}, sessions{}); err != nil {
+	if _, err := speaker.NewMetrics(&n, engine{}, sessions{}, paths{}); err != nil {
 		t.Fatal(err)
 	}
 	same(t, "metrics.md", n.found, firstColumn(read(t, "metrics.md"), regexp.MustCompile("`([a-z0-9_]+)`")))

@@ -132,14 +132,14 @@ func runSpeaker(ctx context.Context, args []string) error {
 	watcher := links.NewWatcher(log)
 	engine := l2.New(l2.Options{Log: log, Links: watcher, Exclude: exclude})
 	paths := bfd.New(bfd.Options{Log: log})
-	bridge := speaker.NewBFDBridge(paths, log)
 	neighbors := bgp.NewLinkNeighbors(log)
+	bridge := speaker.NewBFDBridge(paths, neighbors, log)
 	routes := bgp.New(bgp.Options{Log: log, BFD: bridge, Neighbors: neighbors})
 	runRoutes := func(ctx context.Context) error {
 		defer neighbors.Wait()
 		return routes.Run(ctx)
 	}
-	metrics, err := speaker.NewMetrics(ctrlmetrics.Registry, engine, routes)
+	metrics, err := speaker.NewMetrics(ctrlmetrics.Registry, engine, routes, paths)
 	if err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}

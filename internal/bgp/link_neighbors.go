@@ -35,6 +35,7 @@ type LinkNeighbors struct {
 
 	mu    sync.Mutex
 	links map[string]*linkWatch
+	found func(iface string)
 }
 
 var _ Neighbors = (*LinkNeighbors)(nil)
@@ -43,6 +44,43 @@ var _ Neighbors = (*LinkNeighbors)(nil)
 // open raw sockets.
 func NewLinkNeighbors(log *slog.Logger) *LinkNeighbors {
 	return &LinkNeighbors{log: log, links: map[string]*linkWatch{}}
+}
+
+// Subscribe has f called whenever another router than before is in use on a link. There is one
+// subscriber, set before the first Join; f may call Router and must not block.
+func (n *LinkNeighbors) Subscribe(f func(iface string)) { n.found = f }
+
+// Router is the router in use on a link, without zone; invalid while none was heard.
+func (n *LinkNeighbors) Router(iface string) netip.Addr {
+	n.mu.Lock()
+	w := n.links[iface]
+	n.mu.Unlock()
+	if w == nil {
+		return netip.Addr{}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.router
+}
+
+// Doubt says that a router was lost. If it is the one in use on the link, the next one that is
+// heard takes its place, and routers are asked for.
+func (n *LinkNeighbors) Doubt(iface string, router netip.Addr) {
+	n.mu.Lock()
+	w := n.links[iface]
+	n.mu.Unlock()
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.router != router {
+		return
+	}
+	w.heard, w.doubted = time.Time{}, true
+	if w.wake != nil {
+		w.wake()
+	}
 }
 
 // linkWatch is one link and the sessions that use it.
@@ -55,6 +93,9 @@ type linkWatch struct {
 	heard  time.Time
 	err    error
 	found  chan struct{} // closed once there is a router
+	// doubted is set while the router may be gone, and nothing was heard since.
+	doubted bool
+	wake    func() // ends a wait for packets; nil without a socket
 }
 
 // Join implements Neighbors.
@@ -117,14 +158,26 @@ func (w *linkWatch) observe(router netip.Addr, now time.Time) (changed bool) {
 	if !w.router.IsValid() {
 		close(w.found)
 	}
-	w.router, w.heard = router, now
+	w.router, w.heard, w.doubted = router, now, false
 	return changed
 }
 
-func (w *linkWatch) known() bool {
+// searching tells whether a router is looked for.
+func (w *linkWatch) searching() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.router.IsValid()
+	return !w.router.IsValid() || w.doubted
+}
+
+// waitUntil sets how long the socket is read. A doubt that comes later cuts it short.
+func (w *linkWatch) waitUntil(c *ndp.Conn, t time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if soon := time.Now().Add(advertiseFast); w.doubted && soon.Before(t) {
+		t = soon
+	}
+	w.wake = func() { _ = c.SetReadDeadline(time.Now()) } // a closed socket needs no waking
+	return c.SetReadDeadline(t)
 }
 
 func (w *linkWatch) fail(err error) {
@@ -185,22 +238,27 @@ func (n *LinkNeighbors) serve(ctx context.Context, iface string, w *linkWatch) e
 		}
 	}
 	source := []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: ifi.HardwareAddr}}
-	if err := send(c, &ndp.RouterSolicitation{Options: source}, allRouters); err != nil {
-		return err
-	}
+	defer func() {
+		w.mu.Lock()
+		w.wake = nil
+		w.mu.Unlock()
+	}()
 	var last time.Time
 	for next := time.Now(); ; {
-		if now := time.Now(); !now.Before(next) {
-			last = now
+		searching := w.searching()
+		if now := time.Now(); !now.Before(next) || searching && now.Sub(last) >= advertiseFast {
+			last, next = now, now.Add(advertiseSlow)
+			if searching {
+				next = now.Add(advertiseFast)
+				if err := send(c, &ndp.RouterSolicitation{Options: source}, allRouters); err != nil {
+					return err
+				}
+			}
 			if err := send(c, &ndp.RouterAdvertisement{Options: source}, allNodes); err != nil {
 				return err
 			}
-			next = time.Now().Add(advertiseFast)
-			if w.known() {
-				next = time.Now().Add(advertiseSlow)
-			}
 		}
-		if err := c.SetReadDeadline(next); err != nil {
+		if err := w.waitUntil(c, next); err != nil {
 			return err
 		}
 		msg, cm, from, err := c.ReadFrom()
@@ -218,6 +276,9 @@ func (n *LinkNeighbors) serve(ctx context.Context, iface string, w *linkWatch) e
 		case *ndp.RouterAdvertisement:
 			if from.IsLinkLocalUnicast() && w.observe(from.WithZone(""), time.Now()) {
 				n.log.Info("router found on link", "link", iface, "router", from)
+				if n.found != nil {
+					n.found(iface)
+				}
 			}
 		case *ndp.RouterSolicitation:
 			// Answered to all, and no faster than without being asked.

@@ -28,6 +28,35 @@ func TestObserveRouters(t *testing.T) {
 	}
 }
 
+// A router that was lost is replaced by the next one that is heard, and is no longer doubted
+// when it is heard itself.
+func TestDoubtRouters(t *testing.T) {
+	a, b := netip.MustParseAddr("fe80::a"), netip.MustParseAddr("fe80::b")
+	w := &linkWatch{found: make(chan struct{})}
+	woken := 0
+	w.wake = func() { woken++ }
+	n := &LinkNeighbors{links: map[string]*linkWatch{"eth0": w}}
+	start := time.Unix(1000, 0)
+	w.observe(a, start)
+	n.Doubt("eth1", a)
+	n.Doubt("eth0", b)
+	if w.searching() || woken != 0 {
+		t.Error("a router that is not in use is doubted")
+	}
+	n.Doubt("eth0", a)
+	if !w.searching() || woken != 1 {
+		t.Error("nobody looks for another router")
+	}
+	w.observe(a, start.Add(time.Second))
+	if w.searching() || n.Router("eth0") != a {
+		t.Error("the router was heard and is doubted still")
+	}
+	n.Doubt("eth0", a)
+	if !w.observe(b, start.Add(2*time.Second)) || w.searching() || n.Router("eth0") != b {
+		t.Error("the other router does not take over")
+	}
+}
+
 // fakeLinks is a Neighbors of one link.
 type fakeLinks struct {
 	router chan netip.Addr

@@ -120,7 +120,15 @@ func (e *peerExplanation) print(out io.Writer) error {
 	if t.err != nil {
 		return t.err
 	}
-	return tab.Flush()
+	if err := tab.Flush(); err != nil {
+		return err
+	}
+	for _, s := range e.Sessions {
+		if s.BFDDetail != "" {
+			w.printf("\nBFD of %s: %s\n", s.Node, s.BFDDetail)
+		}
+	}
+	return w.err
 }
 
 // age is how long ago a time was, in whole seconds; empty for the zero time.

@@ -158,7 +158,7 @@ func TestConfigOfPeers(t *testing.T) {
 		Secret s {type: kubernetes.io/basic-auth, data: {password: cGFzcw==}}
 		BFDProfile fast {receiveInterval: 100, transmitInterval: 200, detectMultiplier: 5, echoInterval: 50, echoMode: true, passiveMode: true, minimumTtl: 200}
 		BFDProfile plain`))
-	checkVerdicts(t, verdictLines(got.Verdicts), "")
+	checkVerdicts(t, verdictLines(got.Verdicts), "BGPPeer a: warning: bfd profile fast has echo mode, which works for IPv4 only: it is not used with eth0-red")
 	if diff := cmp.Diff([]*lb.Peer{
 		{
 			Name: "a", MyASN: 1, Dynamic: lb.ExternalASN, LocalASN: 3, Interface: "eth0",

@@ -175,8 +175,8 @@ func (rules peerRules) checkProfile(c *peerCandidate) *refusal {
 	if profile.refusal != nil {
 		return refuse(ReasonUnknownBFDProfile, "peer %s referencing bfd profile %s, which is refused: %v", c.ref.Name, name, profile.refusal)
 	}
-	if profile.value.EchoMode && c.value.Address.Is6() {
-		c.warn("bfd profile %s has echo mode, which works for IPv4 only: it is not used with %s", name, c.value.Address)
+	if profile.value.EchoMode && !c.value.Address.Is4() {
+		c.warn("bfd profile %s has echo mode, which works for IPv4 only: it is not used with %s", name, routerText(c.value))
 	}
 	return nil
 }

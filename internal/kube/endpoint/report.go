@@ -61,7 +61,10 @@ type Session struct {
 	// LastError says in words why the session is not up, or why it ended last.
 	LastError string `json:"lastError,omitempty"`
 	Remote    string `json:"remote,omitempty"`
+	// BFD is the state of the BFD session, and BFDDetail says in words how it fares; both are
+	// empty without BFD.
 	BFD       string `json:"bfd,omitempty"`
+	BFDDetail string `json:"bfdDetail,omitempty"`
 	// Prefixes are those on the wire, Pending those still to be sent or withdrawn.
 	Prefixes int `json:"prefixes"`
 	Pending  int `json:"pending"`

@@ -3,42 +3,96 @@ package speaker
 import (
 	"log/slog"
 	"maps"
+	"net/netip"
 	"sync"
 
 	"github.com/lintel-lb/lintel/internal/bfd"
 	"github.com/lintel-lb/lintel/internal/bgp"
 )
 
-// BFDBridge tells BGP sessions how the BFD sessions of their peers fare. It is the bgp.BFD of
-// the BGP engine. Peers may share a BFD session.
-type BFDBridge struct {
-	engine *bfd.Engine
-	log    *slog.Logger
+// BFDEngine runs BFD sessions. It is implemented by *bfd.Engine.
+type BFDEngine interface {
+	// Set takes the whole desired set. It must not block.
+	Set(map[bfd.Key]bfd.Params) error
+	Snapshot() bfd.Snapshot
+	Subscribe(func(bfd.Event)) (cancel func())
+}
 
-	mu       sync.Mutex
+// LinkRouters knows the routers on the links of unnumbered peers. It is implemented by
+// *bgp.LinkNeighbors.
+type LinkRouters interface {
+	// Router is the router in use on a link, without zone; invalid while none is known.
+	Router(iface string) netip.Addr
+	// Doubt says that a router was lost.
+	Doubt(iface string, router netip.Addr)
+	// Subscribe has f called whenever another router is in use on a link.
+	Subscribe(f func(iface string))
+}
+
+// BFDBridge tells BGP sessions how the BFD sessions of their peers fare. It is the bgp.BFD of
+// the BGP engine. Peers may share a BFD session. The BFD session of an unnumbered peer is with
+// the router in use on the link and follows it.
+type BFDBridge struct {
+	engine  BFDEngine
+	routers LinkRouters
+	log     *slog.Logger
+
+	mu sync.Mutex
+	// wanted are the sessions by name of the peer, as they were set.
+	wanted map[string]bfdPath
+	// paths are those of them whose router is known.
 	paths    map[string]bfd.Key
 	states   map[bfd.Key]bgp.BFDState
 	watchers map[string][]*bfdWatcher
+	// refused says why the engine refused some of the sessions; nil if it did not.
+	refused error
 }
 
 // bfdWatcher is one BGP session that listens.
 type bfdWatcher struct{ states chan bgp.BFDState }
 
-// NewBFDBridge connects to an engine, which the caller runs.
-func NewBFDBridge(engine *bfd.Engine, log *slog.Logger) *BFDBridge {
-	b := &BFDBridge{engine: engine, log: log, paths: map[string]bfd.Key{}, states: map[bfd.Key]bgp.BFDState{}, watchers: map[string][]*bfdWatcher{}}
+// NewBFDBridge connects to an engine, which the caller runs, and to the routers on links.
+func NewBFDBridge(engine BFDEngine, routers LinkRouters, log *slog.Logger) *BFDBridge {
+	b := &BFDBridge{engine: engine, routers: routers, log: log,
+		paths: map[string]bfd.Key{}, states: map[bfd.Key]bgp.BFDState{}, watchers: map[string][]*bfdWatcher{}}
 	engine.Subscribe(b.changed)
+	routers.Subscribe(b.routerChanged)
 	return b
 }
 
 // set replaces the BFD sessions of all peers.
-func (b *BFDBridge) set(paths map[string]bfdPath) {
-	desired := make(map[bfd.Key]bfd.Params, len(paths))
+func (b *BFDBridge) set(wanted map[string]bfdPath) {
 	b.mu.Lock()
-	b.paths = make(map[string]bfd.Key, len(paths))
-	for peer, p := range paths {
-		b.paths[peer] = p.key
-		desired[p.key] = p.params
+	defer b.mu.Unlock()
+	b.wanted = wanted
+	b.settle()
+}
+
+// routerChanged has the sessions on a link follow its router.
+func (b *BFDBridge) routerChanged(iface string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.wanted {
+		if p.key.Interface == iface {
+			b.settle()
+			return
+		}
+	}
+}
+
+// settle brings the engine in line with what is wanted; the lock is held. The engine never
+// waits for a subscriber while it is set.
+func (b *BFDBridge) settle() {
+	desired := make(map[bfd.Key]bfd.Params, len(b.wanted))
+	b.paths = make(map[string]bfd.Key, len(b.wanted))
+	for peer, p := range b.wanted {
+		if !p.key.Peer.IsValid() {
+			p.key.Peer = b.routers.Router(p.key.Interface)
+		}
+		if p.key.Peer.IsValid() {
+			b.paths[peer] = p.key
+			desired[p.key] = p.params
+		}
 	}
 	maps.DeleteFunc(b.states, func(k bfd.Key, _ bgp.BFDState) bool { _, wanted := desired[k]; return !wanted })
 	for peer, list := range b.watchers {
@@ -46,10 +100,11 @@ func (b *BFDBridge) set(paths map[string]bfdPath) {
 			w.tell(b.state(peer))
 		}
 	}
-	b.mu.Unlock()
-	if err := b.engine.Set(desired); err != nil {
+	err := b.engine.Set(desired)
+	if err != nil && (b.refused == nil || err.Error() != b.refused.Error()) {
 		b.log.Error("BFD sessions are refused", "error", err)
 	}
+	b.refused = err
 }
 
 // state is that of a peer's session; the lock is held.
@@ -66,6 +121,9 @@ func (b *BFDBridge) changed(e bfd.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.states[e.Key] = stateOf(e)
+	if e.Failed() && e.Key.Interface != "" {
+		b.routers.Doubt(e.Key.Interface, e.Key.Peer)
+	}
 	for peer, key := range b.paths {
 		if key != e.Key {
 			continue

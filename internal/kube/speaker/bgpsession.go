@@ -53,7 +53,7 @@ func (o ownNode) session(p *lb.Peer) bgp.SessionConfig {
 		c.Connect = *p.Connect
 	}
 	c.GracefulRestart = gracefulRestart(p)
-	if p.BFDProfile != "" && p.Address.IsValid() {
+	if p.BFDProfile != "" && (p.Address.IsValid() || p.Interface != "") {
 		c.BFD = bgp.BFDOn
 		if p.BFDStrict {
 			c.BFD = bgp.BFDStrict
@@ -161,32 +161,31 @@ func (o ownNode) attributes(c bgp.SessionConfig, prefix netip.Prefix, m merged) 
 	return a
 }
 
-// bfdPath is a BFD session that belongs to a peer.
+// bfdPath is a BFD session that belongs to a peer. Where the peer is unnumbered, the key has
+// an interface and no address: that of the router in use there belongs to it.
 type bfdPath struct {
 	key    bfd.Key
 	params bfd.Params
 }
 
-// bfd gives the BFD session of a peer; ok is false where it has none. The neighbour on an
-// unnumbered link is not known here.
+// bfd gives the BFD session of a peer; ok is false where it has none.
 func (o ownNode) bfd(p *lb.Peer, profiles []*lb.BFDProfile) (path bfdPath, ok bool) {
-	if p.BFDProfile == "" || !p.Address.IsValid() {
+	i := slices.IndexFunc(profiles, func(b *lb.BFDProfile) bool { return p.BFDProfile != "" && b.Name == p.BFDProfile })
+	if i < 0 || !p.Address.IsValid() && p.Interface == "" {
 		return bfdPath{}, false
 	}
-	i := slices.IndexFunc(profiles, func(b *lb.BFDProfile) bool { return b.Name == p.BFDProfile })
-	if i < 0 {
-		return bfdPath{}, false
+	key := bfd.Key{Interface: p.Interface, VRF: p.VRF}
+	if p.Interface == "" {
+		onLink := slices.ContainsFunc(o.links, func(l lb.Link) bool { return l.OnSubnet(p.Address) })
+		key.Peer, key.Local = p.Address, p.Source
+		key.MultiHop = p.MultiHop || p.MyASN == p.ASN && !onLink
 	}
 	b := profiles[i]
-	onLink := slices.ContainsFunc(o.links, func(l lb.Link) bool { return l.OnSubnet(p.Address) })
-	return bfdPath{
-		key: bfd.Key{Peer: p.Address, Local: p.Source, VRF: p.VRF, MultiHop: p.MultiHop || p.MyASN == p.ASN && !onLink},
-		params: bfd.Params{
-			TransmitInterval: b.TransmitInterval, ReceiveInterval: b.ReceiveInterval, DetectMultiplier: b.DetectMultiplier,
-			EchoMode: b.EchoMode, EchoInterval: b.EchoInterval, Passive: b.PassiveMode, MinimumTTL: b.MinimumTTL,
-			Auth: bfdAuth(b.Auth),
-		},
-	}, true
+	return bfdPath{key: key, params: bfd.Params{
+		TransmitInterval: b.TransmitInterval, ReceiveInterval: b.ReceiveInterval, DetectMultiplier: b.DetectMultiplier,
+		EchoMode: b.EchoMode, EchoInterval: b.EchoInterval, Passive: b.PassiveMode, MinimumTTL: b.MinimumTTL,
+		Auth: bfdAuth(b.Auth),
+	}}, true
 }
 
 // bfdAuth gives the engine's form of an authentication.

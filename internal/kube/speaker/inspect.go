@@ -144,10 +144,11 @@ func (s *Speaker) routed() []endpoint.AnnouncedAddress {
 // sessions tells how each BGP session fares.
 func (s *Speaker) sessions() []endpoint.Session {
 	var out []endpoint.Session
+	paths := s.BFD.explain(time.Now())
 	for name, st := range s.BGP.Snapshot() {
 		out = append(out, endpoint.Session{
 			Peer: peerOf(name), Neighbor: s.neighbor(name), State: sessionState(name, st), Since: st.Since, LastError: st.LastError,
-			Remote: remote(st), BFD: bfdState(st), Prefixes: len(st.Routes), Pending: st.Pending,
+			Remote: remote(st), BFD: paths[name].state, BFDDetail: paths[name].detail, Prefixes: len(st.Routes), Pending: st.Pending,
 		})
 	}
 	slices.SortFunc(out, func(a, b endpoint.Session) int {
@@ -188,12 +189,4 @@ func remote(st bgp.Status) string {
 		return ""
 	}
 	return st.Remote.String()
-}
-
-// bfdState is empty where BFD is off.
-func bfdState(st bgp.Status) string {
-	if st.BFD == bgp.BFDUnknown {
-		return ""
-	}
-	return st.BFD.String()
 }

@@ -187,7 +187,7 @@ func start(t *testing.T) *harness {
 		bgp:     &fakeBGP{changed: make(chan struct{}, 1)},
 		events:  record.NewFakeRecorder(100),
 	}
-	metrics, err := NewMetrics(prometheus.NewRegistry(), h.engine, h.bgp)
+	metrics, err := NewMetrics(prometheus.NewRegistry(), h.engine, h.bgp, fakeBFD{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/lintel-lb/lintel/internal/bfd"
 	"github.com/lintel-lb/lintel/internal/bgp"
 	"github.com/lintel-lb/lintel/internal/config"
 	"github.com/lintel-lb/lintel/internal/l2"
@@ -20,9 +21,11 @@ type Metrics struct {
 	bgp    *bgpCollector
 }
 
-// NewMetrics makes the series and registers them. engine gives the counters of layer 2, and
-// sessions those of BGP.
-func NewMetrics(r prometheus.Registerer, engine interface{ Snapshot() l2.State }, sessions interface{ Snapshot() map[string]bgp.Status }) (*Metrics, error) {
+// NewMetrics makes the series and registers them. engine gives the counters of layer 2,
+// sessions those of BGP, and paths those of BFD.
+func NewMetrics(r prometheus.Registerer, engine interface{ Snapshot() l2.State }, sessions interface{ Snapshot() map[string]bgp.Status },
+	paths interface{ Snapshot() bfd.Snapshot },
+) (*Metrics, error) {
 	m := &Metrics{
 		gauge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "metallb_speaker_announced",
@@ -38,7 +41,7 @@ func NewMetrics(r prometheus.Registerer, engine interface{ Snapshot() l2.State }
 		}),
 	}
 	m.bgp = &bgpCollector{sessions: sessions}
-	for _, c := range []prometheus.Collector{m.gauge, m.loaded, m.stale, &l2Collector{engine: engine}, m.bgp} {
+	for _, c := range []prometheus.Collector{m.gauge, m.loaded, m.stale, &l2Collector{engine: engine}, m.bgp, &bfdCollector{sessions: paths}} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
