@@ -303,6 +303,34 @@ type watched struct {
 	Status   string
 	Receive  int `json:"remote-receive-interval"`
 	Transmit int `json:"remote-transmit-interval"`
+	// What the speaker told besides its intervals, and how the session is kept.
+	Multiplier int `json:"remote-detect-multiplier"`
+	Echo       int `json:"remote-echo-receive-interval"`
+	MultiHop   bool
+	Interface  string
+	MinimumTTL int `json:"minimum-ttl"`
+}
+
+// bfdCounts are FRR's counters of a BFD session.
+type bfdCounts struct {
+	Peer    string
+	EchoIn  int `json:"echo-packet-input"`
+	Control int `json:"control-packet-input"`
+	Ups     int `json:"session-up"`
+	Downs   int `json:"session-down"`
+}
+
+// bfdCounters are FRR's counters by address of the speaker.
+func (r router) bfdCounters(ctx context.Context) (map[string]bfdCounts, error) {
+	var all []bfdCounts
+	if err := r.show(ctx, "show bfd peers counters", &all); err != nil {
+		return nil, err
+	}
+	out := map[string]bfdCounts{}
+	for _, c := range all {
+		out[c.Peer] = c
+	}
+	return out, nil
 }
 
 // bfdUp waits until FRR's BFD sessions with all these addresses are up.

@@ -298,6 +298,7 @@ type sessionReport struct {
 	State       string `json:"state"`
 	LastError   string `json:"lastError"`
 	BFD         string `json:"bfd"`
+	BFDDetail   string `json:"bfdDetail"`
 	Prefixes    int    `json:"prefixes"`
 	Unknown     string `json:"unknown"`
 	NotSelected bool   `json:"notSelected"`
