@@ -2,16 +2,21 @@ package main
 
 import (
 	"fmt"
+	"iter"
 	"maps"
+	"net/http"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/lintel-lb/lintel/api/v1beta1"
 	"github.com/lintel-lb/lintel/internal/kube/mixed"
@@ -37,20 +42,52 @@ func caches(cfg *rest.Config, namespace string) (cache.Cache, client.Client, err
 		&corev1.Pod{}:                 {Namespaces: own, Transform: trimPod},
 		&v1beta1.ServiceL2Status{}:    {Namespaces: own, Transform: trim},
 		&v1beta1.ConfigurationState{}: {Namespaces: own, Transform: trim},
+		&v1beta1.ServiceBGPStatus{}:   {Namespaces: own, Transform: trim},
 	}
 	for _, kind := range resources.Kinds() {
 		byObject[kind] = cache.ByObject{Namespaces: own, Transform: trim}
 	}
-	store, err := cache.New(cfg, cache.Options{Scheme: s, ByObject: byObject, ReaderFailOnMissingInformer: true})
+	httpClient, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, nil, fmt.Errorf("client: %w", err)
+	}
+	mapper, err := mapper(cfg, httpClient, s, maps.Keys(byObject))
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := cache.New(cfg, cache.Options{HTTPClient: httpClient, Scheme: s, Mapper: mapper, ByObject: byObject, ReaderFailOnMissingInformer: true})
 	if err != nil {
 		return nil, nil, fmt.Errorf("cache: %w", err)
 	}
-	c, err := client.New(cfg, client.Options{Scheme: s, Cache: &client.CacheOptions{
+	c, err := client.New(cfg, client.Options{HTTPClient: httpClient, Scheme: s, Mapper: mapper, Cache: &client.CacheOptions{
 		Reader: store, DisableFor: []client.Object{&v1beta1.ServiceL2Status{}, &v1beta1.ServiceBGPStatus{}, &v1beta1.ConfigurationState{}}}})
 	if err != nil {
 		return nil, nil, fmt.Errorf("client: %w", err)
 	}
 	return store, c, nil
+}
+
+// mapper knows the kinds that are watched without asking the API server, so that a process
+// starts while that is away. It asks for others when they are used.
+func mapper(cfg *rest.Config, c *http.Client, s *runtime.Scheme, objects iter.Seq[client.Object]) (meta.RESTMapper, error) {
+	known := meta.NewDefaultRESTMapper(nil)
+	for o := range objects {
+		gvk, err := apiutil.GVKForObject(o, s)
+		if err != nil {
+			return nil, fmt.Errorf("client: %w", err)
+		}
+		scope := meta.RESTScopeNamespace
+		switch o.(type) {
+		case *corev1.Node, *corev1.Namespace:
+			scope = meta.RESTScopeRoot
+		}
+		known.Add(gvk, scope)
+	}
+	others, err := apiutil.NewDynamicRESTMapper(cfg, c)
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	return meta.FirstHitRESTMapper{MultiRESTMapper: meta.MultiRESTMapper{known, others}}, nil
 }
 
 // trim removes what nobody here reads.

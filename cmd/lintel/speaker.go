@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -16,6 +18,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/yaml"
 
@@ -24,6 +27,7 @@ import (
 	"github.com/lintel-lb/lintel/internal/kube/endpoint"
 	"github.com/lintel-lb/lintel/internal/kube/speaker"
 	"github.com/lintel-lb/lintel/internal/kube/translate"
+	"github.com/lintel-lb/lintel/internal/kube/worldfile"
 	"github.com/lintel-lb/lintel/internal/l2"
 	"github.com/lintel-lb/lintel/internal/lb"
 	"github.com/lintel-lb/lintel/internal/links"
@@ -53,6 +57,7 @@ type speakerFlags struct {
 	wan           bool
 	ignoreExclude bool
 	gateURL       string
+	stateDir      string
 }
 
 func (f *speakerFlags) register(fs *flag.FlagSet, c *common) error {
@@ -75,6 +80,7 @@ func (f *speakerFlags) register(fs *flag.FlagSet, c *common) error {
 	fs.BoolVar(&f.wan, "ml-wan-config", false, "use memberlist's profile for wide area networks")
 	fs.BoolVar(&f.ignoreExclude, "ignore-exclude-lb", false, "announce also from nodes labelled "+lb.LabelExclude)
 	fs.StringVar(&f.gateURL, "dataplane-check-url", "", "announce only while this `URL` answers 200, such as http://127.0.0.1:10256/healthz for kube-proxy")
+	fs.StringVar(&f.stateDir, "state-dir", "/var/lib/lintel", "`directory` on the node for a copy of what is announced, passwords included, from which a speaker starts while the API server is away; empty keeps none")
 	return nil
 }
 
@@ -147,17 +153,22 @@ func runSpeaker(ctx context.Context, args []string) error {
 	if f.gateURL != "" {
 		gate = speaker.NewGate(f.gateURL, log)
 	}
+	keep, err := f.keep(cfg, &c, log)
+	if err != nil {
+		return err
+	}
+	peers := &speaker.Peers{Log: log, Cache: store, Members: membership, Secret: f.secretName,
+		Matches: func(l map[string]string) bool { return selector.Matches(labels.Set(l)) }}
 	spk := speaker.New(speaker.Config{
 		Node: f.node, Namespace: c.namespace, Pod: c.podName, Classes: translate.ParseClasses(c.lbClass),
 		Settings: lb.Settings{IgnoreExcludeLabel: f.ignoreExclude},
 		Usable:   func(l *links.Link) bool { ok, _ := links.Eligible(l, exclude); return ok },
-		JoinWait: joinWait,
+		JoinWait: joinWait, Keep: keep, MembersSecret: f.secretName,
 	}, speaker.Parts{
 		Log: log, Cache: store, Client: client, Events: events,
-		Engine: engine, BGP: routes, BFD: bridge, Members: membership, Links: watcher, Gate: gate,
+		Engine: engine, BGP: routes, BFD: bridge, Members: membership, Links: watcher, Gate: gate, Speakers: peers.Known,
 	}, metrics)
-	peers := &speaker.Peers{Log: log, Cache: store, Members: membership, Secret: f.secretName,
-		Matches: func(l map[string]string) bool { return selector.Matches(labels.Set(l)) }}
+	peers.Borrowing = spk.Borrowing()
 	tlsOptions, err := c.tls.options()
 	if err != nil {
 		return err
@@ -171,7 +182,7 @@ func runSpeaker(ctx context.Context, args []string) error {
 	// A BFD timer must not wait for the one processor that other work keeps busy.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), minProcessors))
 	log.Info("speaker starts", "version", version, "node", f.node, "namespace", c.namespace)
-	servers := append(c.extra(), store.Start, peers.Run, server.Start,
+	servers := append(c.extra(), store.Start, peers.Run, server.Start, spk.KeepCopy,
 		health{addr: fmt.Sprintf("127.0.0.1:%d", c.healthPort), ready: spk.Ready}.Run)
 	if gate != nil {
 		servers = append(servers, gate.Run)
@@ -189,6 +200,32 @@ func runSpeaker(ctx context.Context, args []string) error {
 		replaced: func(ctx context.Context) (bool, error) { return replaced(ctx, pods, c.podName) }}
 	return ends.run(ctx, spk.Run,
 		[]func(context.Context) error{watcher.Run, engine.Run, paths.Run, runRoutes, join}, servers)
+}
+
+// keep is where the copy for the time without API server is kept; nil where the flags or the
+// node have no place for it.
+func (f *speakerFlags) keep(cfg *rest.Config, c *common, log *slog.Logger) (*worldfile.File, error) {
+	if f.stateDir == "" {
+		return nil, nil
+	}
+	if info, err := os.Stat(f.stateDir); err != nil || !info.IsDir() {
+		log.Warn("no copy is kept for the time without API server: mount a directory of the node there, or set --state-dir to one or to nothing",
+			"directory", f.stateDir, "error", err)
+		return nil, nil
+	}
+	authority := cfg.CAData
+	if len(authority) == 0 && cfg.CAFile != "" {
+		var err error
+		if authority, err = os.ReadFile(cfg.CAFile); err != nil {
+			return nil, fmt.Errorf("read the certificate authority of the API server: %w", err)
+		}
+	}
+	if len(authority) == 0 {
+		authority = []byte(cfg.Host)
+	}
+	sum := sha256.Sum256(authority)
+	return worldfile.New(f.stateDir, worldfile.Origin{Node: f.node, Namespace: c.namespace,
+		Cluster: hex.EncodeToString(sum[:]), Classes: translate.ParseClasses(c.lbClass)}), nil
 }
 
 // membership makes the membership that the flags ask for.

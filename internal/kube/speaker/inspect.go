@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -61,6 +62,10 @@ func (s *Speaker) inspect(service *lb.ServiceKey) endpoint.SpeakerReport {
 		Settings: world.Settings,
 		Classes:  s.config.Classes,
 		Gated:    world.Gated[s.config.Node],
+	}
+	if s.borrowed != nil {
+		r.Problems = append(r.Problems, fmt.Sprintf("it works from the copy of %s on its disk, since the API server cannot be reached",
+			s.borrowed.Saved.UTC().Format(time.RFC3339)))
 	}
 	for _, v := range s.parsed.verdicts {
 		if !v.Accepted {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/lintel-lb/lintel/internal/announce"
 	"github.com/lintel-lb/lintel/internal/config"
-	"github.com/lintel-lb/lintel/internal/kube/resources"
 	"github.com/lintel-lb/lintel/internal/kube/translate"
 	"github.com/lintel-lb/lintel/internal/l2"
 	"github.com/lintel-lb/lintel/internal/lb"
@@ -22,8 +21,9 @@ import (
 // bgpStatusDelay is how long changes of sessions are gathered before status and metrics follow.
 const bgpStatusDelay = 200 * time.Millisecond
 
-// loop is the goroutine that owns the World of this speaker.
-func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged <-chan struct{}) {
+// loop is the goroutine that owns the World of this speaker. live is closed when the lists of
+// the API server are complete that a copy stands in for; nil where none does.
+func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged, live <-chan struct{}) {
 	// What is on the wire is looked at a moment after a change, once for many.
 	var lookAtBGP <-chan time.Time
 	drain := drainTimer{}
@@ -40,6 +40,9 @@ func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged <-chan stru
 			s.decider.SetDrained(s.config.Node, drain.follow(s.decider.World().Nodes[s.config.Node]))
 			s.flush(ctx)
 			s.settled = true
+		case <-live:
+			live = nil
+			s.giveBack(ctx)
 		case <-linksChanged:
 			s.applyLinks()
 		case <-s.Gate.Changed():
@@ -81,6 +84,7 @@ func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged <-chan stru
 
 // apply brings a batch of changes into the World.
 func (s *Speaker) apply(ctx context.Context, b *batch) {
+	s.touched()
 	if b.mixedChanged {
 		s.applyMixed(b.mixed)
 	}
@@ -135,7 +139,7 @@ func (s *Speaker) moveSlice(k lb.ServiceKey, name string, exists bool) {
 
 // applyConfig reads the configuration again. What cannot be read leaves the old one in force.
 func (s *Speaker) applyConfig(ctx context.Context) {
-	in, err := resources.Read(ctx, s.Cache, s.config.Namespace, resources.Context{Nodes: s.decider.World().Nodes, Assigned: s.assigned()})
+	in, err := s.resources(ctx)
 	if err != nil {
 		s.Log.Error("cannot read the configuration; the last one stays in force", "error", err)
 		return

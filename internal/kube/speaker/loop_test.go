@@ -47,11 +47,21 @@ type fakeEngine struct {
 	changed chan struct{}
 	// conflict is what probes find.
 	conflict *l2.Conflict
+	// withdrawn are addresses that were in the desired set and are, or were, not any more.
+	withdrawn map[string]bool
 }
 
 func (e *fakeEngine) Set(d l2.Desired) uint64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	for a := range e.set.Addresses {
+		if _, still := d.Addresses[a]; !still {
+			if e.withdrawn == nil {
+				e.withdrawn = map[string]bool{}
+			}
+			e.withdrawn[a.String()] = true
+		}
+	}
 	e.set = d
 	e.sets++
 	return uint64(e.sets)
@@ -166,6 +176,28 @@ func (b *fakeBGP) Snapshot() map[string]bgp.Status {
 
 func start(t *testing.T) *harness {
 	t.Helper()
+	h := prepare(t)
+	for _, n := range []string{"n1", "n2"} {
+		h.post(func(b *batch) {
+			b.nodes[n] = &lb.Node{Name: n, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}
+		})
+	}
+	h.run(nil)
+	return h
+}
+
+// run runs the loop until the test ends.
+func (h *harness) run(live <-chan struct{}) {
+	ctx, cancel := context.WithCancel(h.t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); h.speaker.loop(ctx, nil, h.bgp.changed, live) }()
+	h.t.Cleanup(func() { cancel(); <-done; h.speaker.probes.wg.Wait() })
+}
+
+// prepare makes a speaker that does not run yet. more is in the API server besides the
+// configuration.
+func prepare(t *testing.T, more ...client.Object) *harness {
+	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme, v1beta1.AddToScheme, v1beta2.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -180,7 +212,7 @@ func start(t *testing.T) *harness {
 		&v1beta1.IPAddressPool{ObjectMeta: wan, Spec: v1beta1.IPAddressPoolSpec{Addresses: []string{"198.51.100.0/24"}}},
 		&v1beta1.BGPAdvertisement{ObjectMeta: wan, Spec: v1beta1.BGPAdvertisementSpec{IPAddressPools: []string{"wan"}, Communities: []string{"65000:1"}}},
 		&v1beta2.BGPPeer{ObjectMeta: wan, Spec: v1beta2.BGPPeerSpec{MyASN: 65007, ASN: 65000, Address: "192.0.2.254"}},
-	).Build()
+	).WithObjects(more...).Build()
 	h := &harness{t: t,
 		engine:  &fakeEngine{changed: make(chan struct{}, 1)},
 		members: &fakeMembers{changed: make(chan struct{}, 1), snap: members.Snapshot{Enabled: true, Self: "n1"}},
@@ -195,15 +227,6 @@ func start(t *testing.T) *harness {
 		Usable: func(*links.Link) bool { return true }},
 		Parts{Log: slog.New(slog.DiscardHandler), Cache: readingCache{&informertest.FakeInformers{Scheme: scheme}, c}, Client: c,
 			Events: h.events, Engine: h.engine, BGP: h.bgp, Members: h.members, Links: fixedLinks{}}, metrics)
-	for _, n := range []string{"n1", "n2"} {
-		h.post(func(b *batch) {
-			b.nodes[n] = &lb.Node{Name: n, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}
-		})
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); h.speaker.loop(ctx, nil, h.bgp.changed) }()
-	t.Cleanup(func() { cancel(); <-done; h.speaker.probes.wg.Wait() })
 	return h
 }
 

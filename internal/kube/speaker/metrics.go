@@ -18,7 +18,9 @@ type Metrics struct {
 	gauge  *prometheus.GaugeVec
 	loaded prometheus.Gauge
 	stale  prometheus.Gauge
-	bgp    *bgpCollector
+	// copyInUse and copySaved are about the copy of the World on the disk.
+	copyInUse, copySaved prometheus.Gauge
+	bgp                  *bgpCollector
 }
 
 // NewMetrics makes the series and registers them. engine gives the counters of layer 2,
@@ -40,8 +42,16 @@ func NewMetrics(r prometheus.Registerer, engine interface{ Snapshot() l2.State }
 			Help: "1 while an object of the configuration is refused.",
 		}),
 	}
+	m.copyInUse = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "lintel_speaker_copy_in_use_bool",
+		Help: "1 while the speaker works from the copy on its disk because the API server cannot be reached.",
+	})
+	m.copySaved = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "lintel_speaker_copy_checked_timestamp_seconds",
+		Help: "When the copy on the disk was last written or found to be right; 0 if never.",
+	})
 	m.bgp = &bgpCollector{sessions: sessions}
-	for _, c := range []prometheus.Collector{m.gauge, m.loaded, m.stale, &l2Collector{engine: engine}, m.bgp, &bfdCollector{sessions: paths}} {
+	for _, c := range []prometheus.Collector{m.gauge, m.loaded, m.stale, m.copyInUse, m.copySaved, &l2Collector{engine: engine}, m.bgp, &bfdCollector{sessions: paths}} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -15,6 +16,7 @@ import (
 	"github.com/lintel-lb/lintel/internal/kube/inbox"
 	"github.com/lintel-lb/lintel/internal/kube/mixed"
 	"github.com/lintel-lb/lintel/internal/kube/watch"
+	"github.com/lintel-lb/lintel/internal/kube/worldfile"
 	"github.com/lintel-lb/lintel/internal/members"
 )
 
@@ -36,6 +38,19 @@ type Peers struct {
 	Secret string
 	// Matches tells a speaker's pod by its labels.
 	Matches func(labels map[string]string) bool
+	// Borrowing receives the copy of the World when the speaker works from it because the API
+	// server cannot be reached: its speakers and key are used until others are known.
+	Borrowing <-chan *worldfile.Copy
+
+	known atomic.Pointer[[]members.Peer]
+}
+
+// Known are the speakers that the API server named last.
+func (p *Peers) Known() []members.Peer {
+	if known := p.known.Load(); known != nil {
+		return slices.Clone(*known)
+	}
+	return nil
 }
 
 // peersBatch is what watches have seen since the last look.
@@ -81,6 +96,9 @@ func (p *Peers) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case c := <-p.Borrowing:
+			p.borrow(c, len(pods) == 0, &keys)
+			continue
 		case <-in.Ready():
 		}
 		b := in.Take()
@@ -95,13 +113,32 @@ func (p *Peers) Run(ctx context.Context) error {
 			foreign = p.foreign(b.mixed, foreign)
 		}
 		if len(b.pods) > 0 || b.mixedChanged {
-			p.Members.SetPeers(p.peers(pods, foreign))
+			list := p.peers(pods, foreign)
+			p.known.Store(&list)
+			p.Members.SetPeers(list)
 		}
-		if b.secret != nil && keys.set(b.secret.Data) {
-			if err := p.Members.SetKeys(keys.primary, keys.others...); err != nil {
-				p.Log.Error("the memberlist Secret cannot be used", "secret", p.Secret, "error", err)
-			}
+		if b.secret != nil {
+			p.setKeys(&keys, b.secret)
 		}
+	}
+}
+
+func (p *Peers) setKeys(keys *keyRing, secret *corev1.Secret) {
+	if !keys.set(secret.Data) {
+		return
+	}
+	if err := p.Members.SetKeys(keys.primary, keys.others...); err != nil {
+		p.Log.Error("the memberlist Secret cannot be used", "secret", p.Secret, "error", err)
+	}
+}
+
+// borrow uses a copy for what the API server has not told.
+func (p *Peers) borrow(c *worldfile.Copy, speakers bool, keys *keyRing) {
+	if speakers {
+		p.Members.SetPeers(c.World.Speakers)
+	}
+	if secret := c.World.Secret(p.Secret); secret != nil && keys.primary == nil {
+		p.setKeys(keys, secret)
 	}
 }
 

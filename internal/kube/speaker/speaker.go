@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 	"github.com/lintel-lb/lintel/internal/kube/resources"
 	"github.com/lintel-lb/lintel/internal/kube/translate"
 	"github.com/lintel-lb/lintel/internal/kube/watch"
+	"github.com/lintel-lb/lintel/internal/kube/worldfile"
 	"github.com/lintel-lb/lintel/internal/l2"
 	"github.com/lintel-lb/lintel/internal/lb"
 	"github.com/lintel-lb/lintel/internal/links"
@@ -43,6 +45,13 @@ type Config struct {
 	// JoinWait bounds how long the first announcement waits for other speakers that are known
 	// to exist and do not answer.
 	JoinWait time.Duration
+	// Keep is where a copy of the World is kept for the time without API server; nil for nowhere.
+	Keep *worldfile.File
+	// CopyWait is how long a starting speaker waits for the API server before it goes on from
+	// the copy; 0 means 3 s.
+	CopyWait time.Duration
+	// MembersSecret is the name of the Secret with the key of the membership, which is kept too.
+	MembersSecret string
 }
 
 // Engine makes the network answer for addresses. It is implemented by *l2.Engine.
@@ -78,6 +87,8 @@ type Parts struct {
 	BFD *BFDBridge
 	// Gate tells whether this node would forward traffic; nil means that it is not asked.
 	Gate *Gate
+	// Speakers are the other ends of the membership, for the copy of the World; nil for none.
+	Speakers func() []members.Peer
 }
 
 // Speaker is the speaker of one node.
@@ -92,6 +103,10 @@ type Speaker struct {
 	deciding  atomic.Bool
 	// started is closed when the loop begins, ended when it has ended.
 	started, ended chan struct{}
+	// borrowing receives the copy on the disk when it is taken into use.
+	borrowing chan *worldfile.Copy
+	// toKeep receives when the copy on the disk is older than the World.
+	toKeep chan struct{}
 	// verdicts are those about the configuration in force, for the writer of their summary.
 	verdicts      atomic.Pointer[[]config.Verdict]
 	parsedChanged chan struct{}
@@ -129,10 +144,13 @@ type Speaker struct {
 	joined bool
 	// parsed are the verdicts about the configuration in force.
 	parsed configSummary
+	// borrowed is the copy that the World is from until the first lists are complete; else nil.
+	borrowed *worldfile.Copy
 }
 
 // New puts a speaker together. Run starts it.
 func New(c Config, p Parts, m *Metrics) *Speaker {
+	c.CopyWait = cmp.Or(c.CopyWait, copyWait)
 	w := lb.NewWorld()
 	w.Settings = c.Settings
 	s := &Speaker{
@@ -143,6 +161,8 @@ func New(c Config, p Parts, m *Metrics) *Speaker {
 		parsedChanged: make(chan struct{}, 1),
 		started:       make(chan struct{}),
 		ended:         make(chan struct{}),
+		borrowing:     make(chan *worldfile.Copy, 1),
+		toKeep:        make(chan struct{}, 1),
 		reports:       newReports(p.Log, &statusWriter{client: p.Client, node: c.Node, namespace: c.Namespace, pod: c.Pod}),
 		metrics:       m,
 		decider:       announce.Decide(w),
@@ -172,10 +192,16 @@ func (s *Speaker) Run(ctx context.Context) error {
 		return fmt.Errorf("speaker: %w", err)
 	}
 	linksChanged, bgpChanged := s.Links.Subscribe(), s.BGP.Subscribe()
-	if err := watch.WaitFor(ctx, synced...); err != nil {
-		return fmt.Errorf("speaker: %w", err)
+	waiting, stop := context.WithCancel(ctx)
+	complete, waited := completed(waiting, synced)
+	defer func() { stop(); <-waited }()
+	live, err := s.firstLists(ctx, complete)
+	if err != nil {
+		return fmt.Errorf("speaker: stopped before the first lists were complete: %w", err)
 	}
-	s.Log.Info("first lists are complete", "node", s.config.Node)
+	if live == nil {
+		s.Log.Info("first lists are complete", "node", s.config.Node)
+	}
 	s.deciding.Store(true)
 	close(s.started)
 	var writers sync.WaitGroup
@@ -189,7 +215,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 		s.reports.run(ctx)
 	})
 	writers.Go(func() { s.upkeep(ctx) })
-	s.loop(ctx, linksChanged, bgpChanged)
+	s.loop(ctx, linksChanged, bgpChanged, live)
 	close(s.ended)
 	s.probes.wg.Wait()
 	writers.Wait()

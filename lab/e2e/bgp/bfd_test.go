@@ -3,9 +3,11 @@ package bgp
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -197,7 +199,13 @@ func TestUnnumberedBFD(t *testing.T) {
 			State string `json:"bgpState"`
 			Reset string `json:"lastResetDueTo"`
 		}
-		if err := s.router.show(ctx, "show bgp neighbors", &all); err != nil {
+		// A shell that asks all daemons would wait for the one that stands still.
+		dir := filepath.Join(s.Lab.Dir(), lab.RouterName, "frr")
+		out, err := s.Lab.Exec(ctx, lab.RouterName, "vtysh", "-d", "bgpd", "--vty_socket", dir, "--config_dir", dir, "-c", "show bgp neighbors json")
+		if err == nil {
+			err = json.Unmarshal(out, &all)
+		}
+		if err != nil {
 			return err
 		}
 		if n := all["eth0"]; n.State == "Established" {
@@ -260,11 +268,14 @@ stringData: { {{range $id, $key := .Vars.Keys}}"{{$id}}": '{{$key}}', {{end}} }
 const birdConfig = `
 router id 10.89.0.1;
 protocol device {}
+protocol bfd {
+ interface "eth0" { min rx interval 100 ms; min tx interval 100 ms; authentication meticulous keyed sha1; %s };
+}
 protocol bgp n1 {
  local 10.89.0.1 as 65000;
  neighbor %s as 65007;
  ipv4 { import all; export none; };
- bfd { min rx interval 100 ms; min tx interval 100 ms; authentication meticulous keyed sha1; %s };
+ bfd on;
 }
 `
 
@@ -279,7 +290,7 @@ func TestBFDAuthentication(t *testing.T) {
 	}
 	start := func(passwords string) {
 		t.Helper()
-		if err := r.StartBIRD(t.Context(), fmt.Sprintf(birdConfig, n1, passwords)); err != nil {
+		if err := r.StartBIRD(t.Context(), fmt.Sprintf(birdConfig, passwords, n1)); err != nil {
 			t.Fatal(err)
 		}
 	}

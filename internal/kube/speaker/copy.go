@@ -1,0 +1,327 @@
+package speaker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/lintel-lb/lintel/internal/config"
+	"github.com/lintel-lb/lintel/internal/kube/mixed"
+	"github.com/lintel-lb/lintel/internal/kube/resources"
+	"github.com/lintel-lb/lintel/internal/kube/translate"
+	"github.com/lintel-lb/lintel/internal/kube/watch"
+	"github.com/lintel-lb/lintel/internal/kube/worldfile"
+	"github.com/lintel-lb/lintel/internal/lb"
+)
+
+// The copy of the World on the node's disk. A speaker that starts and does not get the first
+// lists from the API server goes on from it, and gives it up for the lists in one step, so
+// that nothing is withdrawn that is still wanted.
+
+// copyWait is how long a starting speaker waits for the API server before it takes the copy.
+// Routers keep the routes of a speaker that restarts for ten times as long.
+const copyWait = 3 * time.Second
+
+// firstLists waits until there is something to decide from: the first lists, or the copy where
+// they do not come. Without a copy it waits for the lists. live is closed when the lists are
+// complete; it is nil if they are complete already.
+func (s *Speaker) firstLists(ctx context.Context, complete <-chan struct{}) (live <-chan struct{}, err error) {
+	due := time.NewTimer(s.config.CopyWait)
+	defer due.Stop()
+	select {
+	case <-complete:
+		return nil, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-due.C:
+	}
+	copied, err := s.readCopy()
+	if err == nil {
+		s.borrow(copied)
+		return complete, nil
+	}
+	s.Log.Warn("the first lists from the API server do not come, and there is no copy to go on from; waiting", "waited", s.config.CopyWait, "error", err)
+	select {
+	case <-complete:
+		return nil, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// readCopy reads what an earlier life of this speaker has left.
+func (s *Speaker) readCopy() (*worldfile.Copy, error) {
+	if s.config.Keep == nil {
+		return nil, errNoCopy
+	}
+	return s.config.Keep.Read()
+}
+
+// errNoCopy is that none is kept.
+var errNoCopy = errors.New("speaker: no copy is kept")
+
+// borrow starts from a copy. What watches have seen already is newer and wins.
+func (s *Speaker) borrow(c *worldfile.Copy) {
+	s.Log.Warn("working from the copy on the disk, since the API server cannot be reached", "saved", c.Saved)
+	s.borrowed = c
+	s.metrics.copyInUse.Set(1)
+	s.borrowing <- c
+	s.inbox.Post(func(b *batch) {
+		for _, svc := range c.World.Services {
+			if _, known := b.services[svc.Key]; !known {
+				b.services[svc.Key] = svc
+			}
+		}
+		for _, sl := range c.World.Slices {
+			if b.slices[sl.Service] == nil {
+				b.slices[sl.Service] = map[string]*translate.SliceSum{}
+			}
+			if _, known := b.slices[sl.Service][sl.Name]; !known {
+				b.slices[sl.Service][sl.Name] = &sl.Sum
+			}
+		}
+		for _, n := range c.World.Nodes {
+			if _, known := b.nodes[n.Name]; !known {
+				b.nodes[n.Name] = n
+			}
+		}
+		if !b.mixedChanged {
+			b.mixed, b.mixedChanged = c.World.Mixed, true
+		}
+	})
+}
+
+// Borrowing receives the copy once, when the speaker starts from it.
+func (s *Speaker) Borrowing() <-chan *worldfile.Copy { return s.borrowing }
+
+// resources reads what configuration is made of: from the copy while that is in use.
+func (s *Speaker) resources(ctx context.Context) (config.Resources, error) {
+	with := resources.Context{Nodes: s.decider.World().Nodes, Assigned: s.assigned()}
+	if s.borrowed == nil {
+		return resources.Read(ctx, s.Cache, s.config.Namespace, with)
+	}
+	in := s.borrowed.World.Resources(s.config.Namespace)
+	in.Nodes, in.Assigned = with.Nodes, with.Assigned
+	return in, nil
+}
+
+// giveBack replaces what is left of the copy by what the API server says. Everything changes in
+// one step.
+func (s *Speaker) giveBack(ctx context.Context) {
+	s.Log.Info("the API server is back: first lists are complete, and the copy is not used any more")
+	s.borrowed = nil
+	s.metrics.copyInUse.Set(0)
+	s.apply(ctx, s.inbox.Take())
+	b, err := s.surplus(ctx)
+	if err != nil {
+		s.Log.Error("cannot compare the copy with the lists of the API server; what is only in the copy stays", "error", err)
+		b = newBatch()
+	}
+	b.config = true
+	s.apply(ctx, b)
+	s.inbox.Post(func(*batch) {}) // what follows from every batch follows from this
+}
+
+// surplus is a batch that removes what the lists of the API server do not have.
+func (s *Speaker) surplus(ctx context.Context) (*batch, error) {
+	var (
+		services corev1.ServiceList
+		sliceses discoveryv1.EndpointSliceList
+		nodes    corev1.NodeList
+	)
+	err := errors.Join(s.Cache.List(ctx, &services), s.Cache.List(ctx, &sliceses), s.Cache.List(ctx, &nodes))
+	if err != nil {
+		return nil, fmt.Errorf("speaker: %w", err)
+	}
+	has := map[lb.ServiceKey]bool{}
+	for i := range services.Items {
+		o := &services.Items[i]
+		ok, _ := s.config.Classes.Handles(o)
+		has[lb.ServiceKey{Namespace: o.Namespace, Name: o.Name}] = ok
+	}
+	hasSlice := map[lb.ServiceKey]bool{}
+	for i := range sliceses.Items {
+		hasSlice[lb.ServiceKey{Namespace: sliceses.Items[i].Namespace, Name: sliceses.Items[i].Name}] = true
+	}
+	hasNode := map[string]bool{}
+	for i := range nodes.Items {
+		hasNode[nodes.Items[i].Name] = true
+	}
+	b := newBatch()
+	setting, err := s.mixedSetting(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b.mixed, b.mixedChanged = setting, true
+	world := s.decider.World()
+	for k := range world.Services {
+		if !has[k] {
+			b.services[k] = nil
+		}
+	}
+	for slice, owner := range s.sliceOwner {
+		if !hasSlice[slice] {
+			if b.slices[owner] == nil {
+				b.slices[owner] = map[string]*translate.SliceSum{}
+			}
+			b.slices[owner][slice.Name] = nil
+		}
+	}
+	for name := range world.Nodes {
+		if !hasNode[name] {
+			b.nodes[name] = nil
+		}
+	}
+	return b, nil
+}
+
+// mixedSetting reads the setting of mixed membership from the cache; nil without one.
+func (s *Speaker) mixedSetting(ctx context.Context) (*corev1.ConfigMap, error) {
+	var list corev1.ConfigMapList
+	if err := s.Cache.List(ctx, &list, client.InNamespace(s.config.Namespace)); err != nil {
+		return nil, fmt.Errorf("speaker: %w", err)
+	}
+	for i := range list.Items {
+		if list.Items[i].Name == mixed.ConfigMap {
+			return &list.Items[i], nil
+		}
+	}
+	return nil, nil
+}
+
+const (
+	// keepDelay is how long changes are gathered before the copy is written, and keepPause the
+	// least time between two writes.
+	keepDelay = 2 * time.Second
+	keepPause = 10 * time.Second
+	// keepRetry is the pause after a write that failed.
+	keepRetry = time.Minute
+	// keepTimeout bounds reading what is written last.
+	keepTimeout = 2 * time.Second
+)
+
+// KeepCopy keeps the copy on the disk up to date until ctx is done, and writes it once more
+// then. Without a file it does nothing.
+func (s *Speaker) KeepCopy(ctx context.Context) error {
+	if s.config.Keep == nil {
+		return nil
+	}
+	select {
+	case <-s.started:
+	case <-ctx.Done():
+		return nil
+	}
+	if err := s.config.Keep.Sweep(); err != nil {
+		s.Log.Warn("cannot remove what is left of an interrupted write", "error", err)
+	}
+	failed := ""
+	pause := func(d time.Duration) {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+	}
+	keep := func(ctx context.Context) time.Duration {
+		err := s.keep(ctx)
+		if err == nil {
+			failed = ""
+			return keepPause - keepDelay
+		}
+		if err.Error() != failed {
+			failed = err.Error()
+			s.Log.Warn("cannot keep a copy for the time without API server; announcing goes on", "error", err)
+		}
+		return keepRetry
+	}
+	for {
+		select {
+		case <-s.toKeep:
+		case <-ctx.Done():
+			<-s.ended
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
+			defer cancel()
+			keep(ctx)
+			return nil
+		}
+		pause(keepDelay)
+		if ctx.Err() == nil {
+			pause(keep(ctx))
+		}
+	}
+}
+
+// touched has the copy written in a while.
+func (s *Speaker) touched() {
+	select {
+	case s.toKeep <- struct{}{}:
+	default:
+	}
+}
+
+// keep writes the copy. While the World is itself from the copy there is nothing to write.
+func (s *Speaker) keep(ctx context.Context) error {
+	var w worldfile.World
+	own := false
+	look := func(s *Speaker) { own, w = s.borrowed == nil, s.forCopy() }
+	if err := s.Ask(ctx, look); errors.Is(err, errEnded) {
+		look(s) // nobody else touches it any more
+	} else if err != nil {
+		return err
+	}
+	if !own {
+		return nil
+	}
+	in, err := resources.Read(ctx, s.Cache, s.config.Namespace, resources.Context{})
+	if err != nil {
+		return err
+	}
+	w.SetResources(in, s.config.MembersSecret)
+	if w.Mixed, err = s.mixedSetting(ctx); err != nil {
+		return err
+	}
+	if s.Speakers != nil {
+		w.Speakers = s.Speakers()
+	}
+	now := time.Now()
+	if _, err := s.config.Keep.Write(w, now); err != nil {
+		return err
+	}
+	s.metrics.copySaved.Set(float64(now.Unix()))
+	return nil
+}
+
+// forCopy is what is kept of the World, without what is read from the cache. It runs in the loop.
+func (s *Speaker) forCopy() (w worldfile.World) {
+	world := s.decider.World()
+	for _, svc := range world.Services {
+		w.Services = append(w.Services, svc)
+	}
+	for _, n := range world.Nodes {
+		w.Nodes = append(w.Nodes, n)
+	}
+	for k, byName := range s.slices {
+		for name, sum := range byName {
+			w.Slices = append(w.Slices, worldfile.Slice{Service: k, Name: name, Sum: sum})
+		}
+	}
+	return w
+}
+
+// completed is closed once all have synced. done waits for the goroutine that watches.
+func completed(ctx context.Context, all []watch.Synced) (complete <-chan struct{}, done <-chan struct{}) {
+	c, d := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(d)
+		if watch.WaitFor(ctx, all...) == nil {
+			close(c)
+		}
+	}()
+	return c, d
+}

@@ -1,0 +1,118 @@
+package speaker
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lintel-lb/lintel/internal/kube/resources"
+	"github.com/lintel-lb/lintel/internal/kube/translate"
+	"github.com/lintel-lb/lintel/internal/kube/worldfile"
+	"github.com/lintel-lb/lintel/internal/lb"
+)
+
+var copyOrigin = worldfile.Origin{Node: "n1", Namespace: "metallb-system"}
+
+// saved is a copy of n1 and n2 with Services that have these addresses each and an endpoint.
+func (h *harness) saved(services map[string]string) *worldfile.Copy {
+	h.t.Helper()
+	w := worldfile.World{Nodes: []*lb.Node{{Name: "n1"}, {Name: "n2"}, {Name: "old"}}}
+	for name, a := range services {
+		k := lb.ServiceKey{Namespace: "default", Name: name}
+		w.Services = append(w.Services, &lb.Service{Key: k, Addresses: []netip.Addr{netip.MustParseAddr(a)}})
+		w.Slices = append(w.Slices, worldfile.Slice{Service: k, Name: name,
+			Sum: translate.SliceSum{Endpoints: lb.Endpoints{Total: 1, Usable: 1, ByNode: map[string]int{"n1": 1}}}})
+	}
+	in, err := resources.Read(h.t.Context(), h.speaker.Cache, "metallb-system", resources.Context{})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	w.SetResources(in)
+	return &worldfile.Copy{World: w}
+}
+
+// A speaker that starts without API server announces from its copy at once, to routers too,
+// and when the lists come it withdraws what is gone and nothing else.
+func TestTheCopyStandsInForTheAPIServer(t *testing.T) {
+	mine := ownedBy("n1")
+	meta := metav1.ObjectMeta{Namespace: "default", Name: "web", Labels: map[string]string{discoveryv1.LabelServiceName: "web"}}
+	h := prepare(t,
+		&corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer}},
+		&discoveryv1.EndpointSlice{ObjectMeta: meta},
+		&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n2"}})
+	h.speaker.config.Keep = worldfile.New(t.TempDir(), copyOrigin)
+	h.speaker.borrow(h.saved(map[string]string{"web": mine[0], "gone": mine[1], "routed": "198.51.100.1"}))
+	if c := <-h.speaker.Borrowing(); c == nil {
+		t.Error("the membership gets no copy")
+	}
+	live := make(chan struct{})
+	h.run(live)
+	h.members.become("n1", "n2")
+	want := slices.Sorted(slices.Values(mine[:2]))
+	h.until("both addresses", func() bool { return slices.Equal(h.engine.announced(), want) })
+	routed := netip.MustParsePrefix("198.51.100.1/32")
+	told := func() (complete, has bool) {
+		h.bgp.mu.Lock()
+		defer h.bgp.mu.Unlock()
+		_, has = h.bgp.set.Peers["wan"].Routes[routed]
+		return h.bgp.set.Complete, has
+	}
+	if complete, has := told(); !complete || !has {
+		t.Errorf("BGP was told a complete set: %t, with the route: %t", complete, has)
+	}
+	h.ask(func(s *Speaker) {
+		if r := s.inspect(nil); !slices.ContainsFunc(r.Problems, func(p string) bool { return strings.Contains(p, "works from the copy of") }) {
+			t.Errorf("the problems are %q", r.Problems)
+		}
+	})
+	if err := h.speaker.keep(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := h.speaker.config.Keep.Read(); err == nil {
+		t.Error("the copy is kept again while it is in use")
+	}
+
+	// What a watch sees comes before the lists are complete.
+	h.post(func(b *batch) { b.config = true })
+	h.until("that this changes nothing", func() bool { return slices.Equal(h.engine.announced(), want) })
+
+	close(live)
+	h.until("what the API server says", func() bool { return slices.Equal(h.engine.announced(), mine[:1]) })
+	h.until("that the route is gone", func() bool { _, has := told(); return !has })
+	h.ask(func(s *Speaker) {
+		if r := s.inspect(nil); len(r.Problems) > 0 || s.decider.World().Nodes["old"] != nil || len(s.decider.World().Services) != 1 {
+			t.Errorf("problems %q, World %+v", r.Problems, s.decider.World())
+		}
+	})
+	h.engine.mu.Lock()
+	defer h.engine.mu.Unlock()
+	if h.engine.withdrawn[mine[0]] || !h.engine.withdrawn[mine[1]] {
+		t.Errorf("withdrawn at any time: %v", h.engine.withdrawn)
+	}
+}
+
+// What is kept is what the speaker decides from.
+func TestTheCopyIsKept(t *testing.T) {
+	h := start(t)
+	h.speaker.config.Keep = worldfile.New(t.TempDir(), copyOrigin)
+	mine := ownedBy("n1")
+	h.service("web", mine[0])
+	h.members.become("n1", "n2")
+	h.until("the address", func() bool { return len(h.engine.announced()) == 1 })
+	if err := h.speaker.keep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c, err := h.speaker.config.Keep.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := c.World
+	if len(w.Services) != 1 || w.Services[0].Addresses[0].String() != mine[0] || len(w.Slices) != 1 || len(w.Nodes) != 2 || len(w.Pools) != 2 || len(w.Peers) != 1 {
+		t.Errorf("kept: %+v", w)
+	}
+}
