@@ -210,6 +210,8 @@ type path struct {
 	Extended  struct{ String string } `json:"extendedCommunity"`
 	Nexthops  []struct{ IP, Scope string }
 	Peer      struct{ PeerID string }
+	// LastUpdate is when the peer told the route last.
+	LastUpdate struct{ Epoch int64 }
 }
 
 // paths are FRR's routes to exactly this prefix, by the node that announces them, or its
