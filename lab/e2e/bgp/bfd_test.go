@@ -264,8 +264,8 @@ type: Opaque
 stringData: { {{range $id, $key := .Vars.Keys}}"{{$id}}": '{{$key}}', {{end}} }
 `
 
-// birdConfig is BIRD with one session, watched by BFD with these keys.
-const birdConfig = `
+// signedBIRD is BIRD with one session, watched by BFD with these keys.
+const signedBIRD = `
 router id 10.89.0.1;
 protocol device {}
 protocol bfd {
@@ -290,7 +290,7 @@ func TestBFDAuthentication(t *testing.T) {
 	}
 	start := func(passwords string) {
 		t.Helper()
-		if err := r.StartBIRD(t.Context(), fmt.Sprintf(birdConfig, passwords, n1)); err != nil {
+		if err := r.StartBIRD(t.Context(), fmt.Sprintf(signedBIRD, passwords, n1)); err != nil {
 			t.Fatal(err)
 		}
 	}
