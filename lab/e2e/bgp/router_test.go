@@ -152,6 +152,13 @@ type neighbor struct {
 	} `json:"gracefulRestartInfo"`
 }
 
+// resetSince tells whether a session is another one than before. FRR forgets the counters of a
+// session from a range with the session, so they say too little. Its times are rounded.
+func (n neighbor) resetSince(before neighbor) bool {
+	age := n.Since - before.Since
+	return n.Established != before.Established || n.Dropped != before.Dropped || age < -1 || age > 1
+}
+
 // neighbors are all sessions, by the address of the node.
 func (r router) neighbors(ctx context.Context) (map[string]neighbor, error) {
 	var all map[string]json.RawMessage

@@ -390,7 +390,7 @@ func (s *scene) untouched(v6 bool, before map[string]neighbor) {
 	s.t.Helper()
 	after := s.router.sessions(v6, slices.Sorted(keys(before))...)
 	for node, b := range before {
-		if a := after[node]; a.Established != b.Established || a.Dropped != b.Dropped {
+		if a := after[node]; a.resetSince(b) {
 			s.t.Errorf("the session of %s was reset: %+v before, %+v now", node, b, a)
 		}
 	}
