@@ -68,7 +68,7 @@ func (f *flows) since(at time.Time) (held, moved map[string]int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, x := range f.seen {
-		if at.Sub(x.first) < longLived || x.last.Before(at) {
+		if at.Sub(x.first) < longLived || x.last.Before(at.Add(-longLived)) {
 			continue
 		}
 		held[x.hops[0]]++
