@@ -272,7 +272,8 @@ func (r router) announced(p netip.Prefix, by ...string) map[string]path {
 	return got
 }
 
-// kernelHops waits until the kernel of the router forwards the prefix to so many next hops.
+// kernelHops waits until the kernel of the router has FRR's route for the prefix with so many
+// next hops.
 func (r router) kernelHops(p netip.Prefix, n int) {
 	r.t.Helper()
 	r.kernelHopsWithin(p, n, soon)
@@ -281,9 +282,9 @@ func (r router) kernelHops(p netip.Prefix, n int) {
 func (r router) kernelHopsWithin(p netip.Prefix, n int, within time.Duration) {
 	r.t.Helper()
 	eventually(r.t, fmt.Sprintf("the router's kernel has %d next hops for %s", n, p), within, func(ctx context.Context) error {
-		out, err := r.l.Exec(ctx, lab.RouterName, "ip", "-json", "route", "show", p.String())
+		out, err := r.l.Exec(ctx, lab.RouterName, "ip", "-json", "route", "show", p.String(), "proto", "bgp")
 		if p.Addr().Is6() {
-			out, err = r.l.Exec(ctx, lab.RouterName, "ip", "-6", "-json", "route", "show", p.String())
+			out, err = r.l.Exec(ctx, lab.RouterName, "ip", "-6", "-json", "route", "show", p.String(), "proto", "bgp")
 		}
 		if err != nil {
 			return err
