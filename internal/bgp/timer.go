@@ -36,6 +36,9 @@ func jitter(d time.Duration) time.Duration {
 }
 
 const (
+	// quickHoldDown is for a session that was stable: what ended it may be over already, as when
+	// a machine was too busy for BFD.
+	quickHoldDown = 100 * time.Millisecond
 	firstHoldDown = time.Second
 	maxHoldDown   = time.Minute
 	// stable is how long a session must have been up for earlier failures to be forgotten.
@@ -43,10 +46,17 @@ const (
 )
 
 // backOff counts failures in a row (DampPeerOscillations of RFC 4271, section 8.1.1).
-type backOff struct{ failures int }
+type backOff struct {
+	failures  int
+	wasStable bool
+}
 
 // next returns how long to stay in Idle after one more failure.
 func (b *backOff) next() time.Duration {
+	if b.wasStable {
+		b.wasStable = false
+		return jitter(quickHoldDown)
+	}
 	d := maxHoldDown
 	if b.failures < 6 {
 		d = firstHoldDown << b.failures
@@ -55,4 +65,5 @@ func (b *backOff) next() time.Duration {
 	return jitter(d)
 }
 
-func (b *backOff) reset() { b.failures = 0 }
+// reset forgets the failures, as the session was stable.
+func (b *backOff) reset() { *b = backOff{wasStable: true} }

@@ -187,7 +187,7 @@ func TestBackOff(t *testing.T) {
 		end := time.Now()
 		p.c.Close()
 		r.up(peerOpen())
-		if d := time.Since(end); d > time.Second {
+		if d := time.Since(end); d > quickHoldDown {
 			t.Errorf("back after %v from a stable session", d)
 		}
 	})

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"syscall"
 	"testing"
 
 	"github.com/lintel-lb/lintel/lab"
+	"github.com/lintel-lb/lintel/lab/e2e/install"
 	"github.com/lintel-lb/lintel/lab/probe"
 )
 
@@ -100,8 +102,11 @@ func TestMaintenance(t *testing.T) {
 			load := s.Probe(far, probe.Options{URL: url(v4), Timeout: patient})
 			load.Mark("label")
 			unlabel := s.label(node, drainLabel, "true")
-			s.router.kernelHops(v4, len(others))
-			s.router.announced(v4, others...)
+			s.kubectl("-n", install.Namespace, "wait", "--for=delete", "servicebgpstatuses.metallb.io", "--selector=metallb.io/node="+node, "--timeout=60s")
+			paths, err := s.router.paths(t.Context(), v4)
+			if by := slices.Sorted(keys(paths)); err != nil || !slices.Equal(by, others) {
+				t.Errorf("when the status says that %s announces nothing, %v do, %v", node, by, err)
+			}
 			load.Mark("drain")
 			s.evict(node)
 			load.Mark("reboot")
