@@ -27,7 +27,7 @@ func newMigrate(o *options) *cobra.Command {
 		Short: "Bring what was made for another load balancer to Lintel",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(newMigrateConfigMap(o))
+	cmd.AddCommand(newMigrateConfigMap(o), newMigrateMetalLB(o))
 	return cmd
 }
 

@@ -1,0 +1,334 @@
+package migrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/lintel-lb/lintel/api/v1beta1"
+	"github.com/lintel-lb/lintel/internal/announce"
+	"github.com/lintel-lb/lintel/internal/lb"
+	"github.com/lintel-lb/lintel/internal/takeover"
+)
+
+// node replaces the speaker of one node: MetalLB's by Lintel's, or with forward false the
+// other way round. What the node announced before is known from status objects, which both
+// write, and is what it has to announce after.
+func (m *Migrator) node(ctx context.Context, s *State, name string, forward bool) error {
+	var node corev1.Node
+	if err := m.Client.Get(ctx, client.ObjectKey{Name: name}, &node); err != nil {
+		if client.IgnoreNotFound(err) == nil {
+			m.Say("      node %s is gone\n", name)
+			return nil
+		}
+		return fmt.Errorf("migrator: read node %s: %w", name, err)
+	}
+	if _, known := s.Record.Before[name]; !known {
+		before, err := m.announced(ctx, s, name)
+		if err != nil {
+			return err
+		}
+		if s.Record.Before == nil {
+			s.Record.Before = map[string][]string{}
+		}
+		s.Record.Before[name] = before
+		if err := m.save(ctx, s); err != nil {
+			return err
+		}
+	}
+	if err := m.drain(ctx, s, &node); err != nil {
+		return err
+	}
+	if err := m.swap(ctx, s, name, forward); err != nil {
+		return err
+	}
+	if forward {
+		if err := m.joined(ctx, s, name); err != nil {
+			return err
+		}
+	}
+	if err := m.undrain(ctx, name); err != nil {
+		return err
+	}
+	if err := m.announcesAgain(ctx, s, name); err != nil {
+		return err
+	}
+	delete(s.Record.Before, name)
+	return nil
+}
+
+// drain moves addresses and routes away from a node with the label that Kubernetes has for it,
+// which both sides honour, unless nobody else could have one of the addresses.
+func (m *Migrator) drain(ctx context.Context, s *State, node *corev1.Node) error {
+	if _, excluded := node.Labels[lb.LabelExclude]; excluded || s.Inventory.Old.IgnoresExclusion() {
+		return nil
+	}
+	alone, err := m.irreplaceable(ctx, s, node.Name)
+	if err != nil {
+		return err
+	}
+	if len(alone) > 0 {
+		m.Say("      no other node can announce %s: no answer while the speaker is replaced\n", strings.Join(alone, ", "))
+		return nil
+	}
+	if err := m.label(ctx, node.Name, lb.LabelExclude, takeover.DrainValue); err != nil {
+		return err
+	}
+	err = until(ctx, moveTime, "it still announces", func(ctx context.Context) error {
+		left, err := m.announced(ctx, s, node.Name)
+		if err == nil && len(left) > 0 {
+			err = errors.New(strings.Join(left, ", "))
+		}
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		m.Say("      %v; going on\n", err)
+	}
+	return ctx.Err()
+}
+
+// undrain removes the label, if a take-over has set it.
+func (m *Migrator) undrain(ctx context.Context, name string) error {
+	var node corev1.Node
+	if err := m.Client.Get(ctx, client.ObjectKey{Name: name}, &node); err != nil {
+		return fmt.Errorf("migrator: read node %s: %w", name, err)
+	}
+	if node.Labels[lb.LabelExclude] != takeover.DrainValue {
+		return nil
+	}
+	return m.label(ctx, name, lb.LabelExclude, "")
+}
+
+// irreplaceable are the addresses that only this node can answer for by layer 2.
+func (m *Migrator) irreplaceable(ctx context.Context, s *State, name string) ([]string, error) {
+	w, err := m.World(ctx)
+	if err != nil {
+		return nil, err
+	}
+	old, target := s.Inventory.Old, s.Inventory.Target
+	pods, err := m.pods(ctx, old.Namespace, old.Speaker.Name, takeover.AsideName(old, target), target.Speaker.Name)
+	if err != nil {
+		return nil, err
+	}
+	w.Settings.Mixed = true
+	w.Members = lb.Members{Enabled: true, Alive: map[string]bool{}}
+	for i := range pods {
+		if ready(&pods[i]) {
+			w.Members.Alive[pods[i].Spec.NodeName] = true
+		}
+	}
+	d := announce.Decide(w)
+	var mine []netip.Addr
+	for _, a := range d.Addresses() {
+		if _, own := d.OwnerScope(a, name); own {
+			mine = append(mine, a)
+		}
+	}
+	alive := maps.Clone(w.Members.Alive)
+	delete(alive, name)
+	d.SetMembers(lb.Members{Enabled: true, Alive: alive})
+	d.Flush()
+	var out []string
+	for _, a := range mine {
+		if _, ok := d.Owner(a); !ok {
+			out = append(out, a.String())
+		}
+	}
+	return out, nil
+}
+
+// swap ends one speaker of a node and waits for the other.
+func (m *Migrator) swap(ctx context.Context, s *State, name string, forward bool) error {
+	old, target := s.Inventory.Old, s.Inventory.Target
+	from, to, value := takeover.AsideName(old, target), target.Speaker.Name, "true"
+	if !forward {
+		from, to, value = to, from, ""
+		if err := m.holdOwn(ctx, s); err != nil {
+			return err
+		}
+	}
+	if err := m.label(ctx, name, takeover.LabelTaken, value); err != nil {
+		return err
+	}
+	err := until(ctx, patience, "the speaker on "+name+" does not end", func(ctx context.Context) error {
+		pod, err := m.podOn(ctx, s, from, name)
+		if err == nil && pod != nil && pod.Spec.NodeName != "" {
+			err = fmt.Errorf("pod %s is there", pod.Name)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if forward && old.Mode() == takeover.ModeFRRK8s {
+		if err := m.dropFRR(ctx, name); err != nil {
+			return err
+		}
+	}
+	// A pod that could not be scheduled for a while is not tried again at once; a new one is.
+	if pod, err := m.podOn(ctx, s, to, name); err != nil {
+		return err
+	} else if pod != nil && pod.Spec.NodeName == "" {
+		if err := m.Client.Delete(ctx, pod); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("migrator: delete pod %s: %w", pod.Name, err)
+		}
+	}
+	return until(ctx, patience, "the new speaker on "+name+" does not start", func(ctx context.Context) error {
+		pod, err := m.podOn(ctx, s, to, name)
+		switch {
+		case err != nil:
+			return err
+		case pod == nil:
+			return fmt.Errorf("DaemonSet %s has no pod for it", to)
+		case !ready(pod):
+			return fmt.Errorf("pod %s is %s%s", pod.Name, pod.Status.Phase, waiting(pod))
+		}
+		return nil
+	})
+}
+
+// waiting says why a pod does not run.
+func waiting(p *corev1.Pod) string {
+	for _, c := range p.Status.ContainerStatuses {
+		if w := c.State.Waiting; w != nil {
+			return ": " + w.Reason + " " + w.Message
+		}
+	}
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			return ": " + c.Message
+		}
+	}
+	return ""
+}
+
+func (m *Migrator) podOn(ctx context.Context, s *State, set, node string) (*corev1.Pod, error) {
+	pods, err := m.pods(ctx, s.Inventory.Old.Namespace, set)
+	if err != nil {
+		return nil, err
+	}
+	for i := range pods {
+		if nodeOf(&pods[i]) == node {
+			return &pods[i], nil
+		}
+	}
+	return nil, nil
+}
+
+// holdOwn has Lintel's DaemonSet leave the nodes that are not taken over.
+func (m *Migrator) holdOwn(ctx context.Context, s *State) error {
+	ds, err := m.daemonSet(ctx, s.Inventory.Target.Namespace, s.Inventory.Target.Speaker.Name)
+	if err != nil || ds == nil || ds.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType {
+		return err
+	}
+	return m.replaceSpec(ctx, ds, takeover.Hold(ds, true))
+}
+
+// dropFRR deletes what MetalLB had FRR announce on a node, which outlives its speaker.
+func (m *Migrator) dropFRR(ctx context.Context, node string) error {
+	list := frrConfigurations()
+	if err := m.Client.List(ctx, list); err != nil {
+		return fmt.Errorf("migrator: list FRRConfigurations: %w", err)
+	}
+	for i := range list.Items {
+		if list.Items[i].GetName() == "metallb-"+node {
+			return m.remove(ctx, &unstructured.Unstructured{Object: list.Items[i].Object})
+		}
+	}
+	return nil
+}
+
+// joined waits until Lintel's speaker on a node has met the others and all its BGP sessions
+// are up.
+func (m *Migrator) joined(ctx context.Context, s *State, node string) error {
+	return until(ctx, patience, "the speaker on "+node+" is not ready to announce", func(ctx context.Context) error {
+		pod, err := m.podOn(ctx, s, s.Inventory.Target.Speaker.Name, node)
+		if err != nil {
+			return err
+		}
+		if pod == nil {
+			return errors.New("it has no pod")
+		}
+		r, err := m.Inspect(ctx, pod)
+		switch {
+		case err != nil:
+			return err
+		case !r.Settings.Mixed:
+			return errors.New("it does not know of mixed membership")
+		case r.Joining:
+			return fmt.Errorf("it has not met the others: %s", strings.Join(r.Problems, "; "))
+		}
+		for _, session := range r.Sessions {
+			if session.State != "Established" {
+				return fmt.Errorf("the session with BGPPeer %s is %s: %s", session.Peer, session.State, session.LastError)
+			}
+		}
+		return nil
+	})
+}
+
+// announcesAgain waits until a node announces all that it announced before, as far as the
+// Services still exist.
+func (m *Migrator) announcesAgain(ctx context.Context, s *State, node string) error {
+	return until(ctx, patience, "node "+node+" does not announce what it announced before", func(ctx context.Context) error {
+		now, err := m.announced(ctx, s, node)
+		if err != nil {
+			return err
+		}
+		existing, err := m.addresses(ctx)
+		if err != nil {
+			return err
+		}
+		var missing []string
+		for _, a := range s.Record.Before[node] {
+			service, _, _ := strings.Cut(a, " ")
+			if _, exists := existing[service]; exists && !slices.Contains(now, a) {
+				missing = append(missing, a)
+			}
+		}
+		if len(missing) > 0 {
+			return fmt.Errorf("missing: %s", strings.Join(missing, ", "))
+		}
+		return nil
+	})
+}
+
+// announced lists what a node announces according to the status objects, which both sides write:
+// "namespace/name by layer2", or "namespace/name to PEER".
+func (m *Migrator) announced(ctx context.Context, s *State, node string) ([]string, error) {
+	ns := client.InNamespace(s.Inventory.Old.Namespace)
+	var out []string
+	var layer2 v1beta1.ServiceL2StatusList
+	if err := m.Client.List(ctx, &layer2, ns); err != nil && !meta.IsNoMatchError(err) {
+		return nil, fmt.Errorf("migrator: list ServiceL2Statuses: %w", err)
+	}
+	for _, st := range layer2.Items {
+		if st.Status.Node == node {
+			out = append(out, st.Status.ServiceNamespace+"/"+st.Status.ServiceName+" by layer2")
+		}
+	}
+	var routed v1beta1.ServiceBGPStatusList
+	if err := m.Client.List(ctx, &routed, ns); err != nil && !meta.IsNoMatchError(err) {
+		return nil, fmt.Errorf("migrator: list ServiceBGPStatuses: %w", err)
+	}
+	for _, st := range routed.Items {
+		if st.Status.Node != node {
+			continue
+		}
+		for _, peer := range st.Status.Peers {
+			out = append(out, st.Status.ServiceNamespace+"/"+st.Status.ServiceName+" to "+peer)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}

@@ -1,0 +1,76 @@
+package takeover
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// RecordName is the name of the Secret in which a take-over keeps what it has done and what
+// there was before, and RecordKey the key in it.
+const (
+	RecordName = "lintel-takeover"
+	RecordKey  = "record"
+)
+
+// Record is what a take-over must not forget. It is written before the first change.
+type Record struct {
+	Version int `json:"version"`
+	// Done are the IDs of the steps that were finished.
+	Done []string `json:"done,omitempty"`
+	// Old are MetalLB's objects as they were, Definitions the resource definitions, and Releases
+	// the Secrets of Helm's latest revision.
+	Old         []*Object `json:"old"`
+	Definitions []*Object `json:"definitions"`
+	Releases    []*Object `json:"releases,omitempty"`
+	// Release is the name of Helm's release; empty where MetalLB came with plain manifests.
+	Release string `json:"release,omitempty"`
+	// Target are Lintel's objects.
+	Target []*Object `json:"target"`
+	// Services are the addresses of all Services at the start, by namespace/name.
+	Services map[string][]string `json:"services"`
+	// Before is what a node announced before its speaker was replaced.
+	Before map[string][]string `json:"before,omitempty"`
+}
+
+// Has tells whether a step was finished.
+func (r *Record) Has(id string) bool { return slices.Contains(r.Done, id) }
+
+// Set notes that a step was finished, or with done false that it was undone.
+func (r *Record) Set(id string, done bool) {
+	r.Done = slices.DeleteFunc(r.Done, func(d string) bool { return d == id })
+	if done {
+		r.Done = append(r.Done, id)
+	}
+}
+
+// Encode packs the record.
+func (r *Record) Encode() ([]byte, error) {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if err := json.NewEncoder(w).Encode(r); err != nil {
+		return nil, fmt.Errorf("takeover: record: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("takeover: record: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// DecodeRecord unpacks a record.
+func DecodeRecord(b []byte) (*Record, error) {
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, fmt.Errorf("takeover: record: %w", err)
+	}
+	r := &Record{}
+	if err := json.NewDecoder(z).Decode(r); err != nil {
+		return nil, fmt.Errorf("takeover: record: %w", err)
+	}
+	if r.Version != 1 {
+		return nil, fmt.Errorf("takeover: the record in Secret %s has version %d; use the lintel that began the take-over", RecordName, r.Version)
+	}
+	return r, nil
+}
