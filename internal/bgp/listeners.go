@@ -38,6 +38,8 @@ type listeners struct {
 	accepted  chan accepted
 	retry     timer
 	open      map[listenKey]*openPort
+	// failed are the ports that could not be made ready, and why, as it was logged.
+	failed map[listenKey]string
 	wg        sync.WaitGroup
 }
 
@@ -83,11 +85,18 @@ func (l *listeners) reconcile(sessions, ranges map[string]Peer) map[string]strin
 		}
 	}
 	failed := map[listenKey]error{}
+	logged := map[listenKey]string{}
 	for k, keys := range want {
-		if err := l.ensure(k, keys); err != nil {
-			failed[k] = err
+		err := l.ensure(k, keys)
+		if err == nil {
+			continue
+		}
+		failed[k], logged[k] = err, err.Error()
+		if l.failed[k] != logged[k] {
+			l.log.Warn("cannot listen for peers; it will be tried again", "listener", k.local, "err", err)
 		}
 	}
+	l.failed = logged
 	for name, k := range users {
 		if err := failed[k]; err != nil {
 			trouble[name] = fmt.Sprintf("bgp: listen on %v: %v", k.local, err)

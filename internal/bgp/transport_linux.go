@@ -56,7 +56,14 @@ func (SystemTransport) Listen(ctx context.Context, local netip.AddrPort, o Socke
 	// The TCP MD5 option does not exist on multipath sockets.
 	lc.SetMultipathTCP(false)
 	l, err := lc.Listen(ctx, "tcp", local.String())
-	if err != nil {
+	switch {
+	case errors.Is(err, unix.EACCES):
+		return nil, fmt.Errorf("%w: a port below 1024 needs the capability NET_BIND_SERVICE", err)
+	case errors.Is(err, unix.EADDRINUSE):
+		return nil, fmt.Errorf("%w: another program on this node has the port", err)
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("%w: it is not an address of this node", err)
+	case err != nil:
 		return nil, err
 	}
 	return &systemListener{TCPListener: l.(*net.TCPListener), v6: local.Addr().Is6()}, nil
