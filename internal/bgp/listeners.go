@@ -40,7 +40,7 @@ type listeners struct {
 	open      map[listenKey]*openPort
 	// failed are the ports that could not be made ready, and why, as it was logged.
 	failed map[listenKey]string
-	wg        sync.WaitGroup
+	wg     sync.WaitGroup
 }
 
 type openPort struct {
