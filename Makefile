@@ -37,11 +37,16 @@ image-release: lab ## Build bin/lintel-release.tar and bin/oci, the image for am
 	@lab/bin/release -ref lintel:$(VERSION) -version $(VERSION) -arch amd64,arm64 -archive bin/lintel-release.tar -dir bin/oci -sbom bin
 
 .PHONY: chart
-chart: ## Build bin/lintel-chart.tgz, the Helm chart
+chart: helm ## Build bin/lintel-chart.tgz, the Helm chart
 	@mkdir -p bin/chart
-	@cd test/chart && go tool helm package --destination ../../bin/chart --version $(CHART_VERSION) --app-version $(VERSION) ../../charts/lintel >/dev/null
+	@bin/helm package --destination bin/chart --version $(CHART_VERSION) --app-version $(VERSION) charts/lintel >/dev/null
 	@mv bin/chart/lintel-$(CHART_VERSION).tgz bin/lintel-chart.tgz && rmdir bin/chart
 	@echo "built bin/lintel-chart.tgz"
+
+.PHONY: helm
+helm: ## Build bin/helm, Helm itself
+	@echo "building bin/helm"
+	@cd test/chart && go build -o ../../bin/helm helm.sh/helm/v4/cmd/helm
 
 ##@ Two commands to begin with
 
