@@ -1,10 +1,14 @@
 package speaker
 
 import (
+	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -114,5 +118,59 @@ func TestTheCopyIsKept(t *testing.T) {
 	w := c.World
 	if len(w.Services) != 1 || w.Services[0].Addresses[0].String() != mine[0] || len(w.Slices) != 1 || len(w.Nodes) != 2 || len(w.Pools) != 2 || len(w.Peers) != 1 {
 		t.Errorf("kept: %+v", w)
+	}
+}
+
+// A starting speaker waits for the lists, takes the copy where they do not come, and without
+// one goes on waiting.
+func TestFirstLists(t *testing.T) {
+	never, now := make(chan struct{}), make(chan struct{})
+	close(now)
+	h := prepare(t)
+	h.speaker.config.CopyWait = time.Millisecond
+	if live, err := h.speaker.firstLists(t.Context(), now); live != nil || err != nil || h.speaker.borrowed != nil {
+		t.Errorf("with the lists: %v, %v", live, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := h.speaker.firstLists(ctx, never); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("without lists, and no copy is kept: %v", err)
+	}
+	h.speaker.config.Keep = worldfile.New(t.TempDir(), copyOrigin)
+	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := h.speaker.firstLists(ctx, never); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("without lists, and nothing was kept yet: %v", err)
+	}
+	if _, err := h.speaker.config.Keep.Write(h.saved(nil).World, time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if live, err := h.speaker.firstLists(t.Context(), never); live != (<-chan struct{})(never) || err != nil || h.speaker.borrowed == nil {
+		t.Errorf("without lists, with a copy: %v, %v", live, err)
+	}
+}
+
+// The last change before the end is kept, however short before.
+func TestTheCopyIsKeptAtTheEnd(t *testing.T) {
+	h := prepare(t)
+	h.speaker.config.Keep = worldfile.New(t.TempDir(), copyOrigin)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for _, run := range []func(context.Context) error{h.speaker.Run, h.speaker.KeepCopy} {
+		wg.Go(func() {
+			if err := run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	h.service("web", ownedBy("n1")[0])
+	h.until("the Service", func() (known bool) {
+		h.ask(func(s *Speaker) { known = len(s.decider.World().Services) == 1 })
+		return known
+	})
+	cancel()
+	wg.Wait()
+	if c, err := h.speaker.config.Keep.Read(); err != nil || len(c.World.Services) != 1 || len(c.World.Pools) != 2 {
+		t.Errorf("kept: %+v, %v", c, err)
 	}
 }
