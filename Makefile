@@ -104,7 +104,7 @@ test-race: ## The concurrent packages under the race detector
 .PHONY: test-net
 test-net: root packages ## Namespace tests: the real kernel, FRR, BIRD (root)
 	@echo "== namespace tests"
-	@go test -tags netns -count=1 -p 1 ./internal/links/... ./internal/l2/... ./internal/bfd/...
+	@go test -tags netns -count=1 -p 1 ./internal/links/... ./internal/l2/... ./internal/bfd/... ./internal/kube/speaker
 	@cd test/interop && go test -count=1 -p 1 ./...
 
 .PHONY: test-lab
