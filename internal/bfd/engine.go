@@ -215,7 +215,11 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, e.net.poke)()
 	for ctx.Err() == nil {
 		if e.look() {
-			e.reconcile(time.Now())
+			now := time.Now()
+			e.reconcile(now)
+			if e.stopping {
+				e.reap(now) // without sessions there is nothing to wait for
+			}
 		}
 		for _, r := range e.net.wait(e.deadline()) {
 			e.drain(r)

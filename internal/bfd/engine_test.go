@@ -257,6 +257,23 @@ func TestShutdownWithoutAnswer(t *testing.T) {
 	})
 }
 
+func TestShutdownWithoutSessions(t *testing.T) {
+	both(t, Params{}, Params{}, func(t *testing.T, n *memNet, a, b *side) {
+		if err := a.Set(nil); err != nil {
+			t.Fatal(err)
+		}
+		wait(3 * time.Second)
+		if left := len(a.Snapshot().Sessions); left != 0 {
+			t.Fatalf("%d sessions are left", left)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := a.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func expired(t *testing.T) context.Context {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
