@@ -5,6 +5,7 @@ package configstate
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -43,9 +44,9 @@ func Speaker(namespace, node string) Component {
 // Name is the name of the component's object.
 func (c Component) Name() string { return c.name }
 
-// Write makes the component's object sum up the verdicts, and creates it if it is missing,
-// owned by owners. Nothing is written where nothing changed.
-func (c Component) Write(ctx context.Context, cl client.Client, owners []metav1.OwnerReference, verdicts []config.Verdict) error {
+// Write makes the component's object sum up the verdicts and have the other conditions given,
+// and creates it if it is missing, owned by owners. Nothing is written where nothing changed.
+func (c Component) Write(ctx context.Context, cl client.Client, owners []metav1.OwnerReference, verdicts []config.Verdict, others ...metav1.Condition) error {
 	obj := &v1beta1.ConfigurationState{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: c.name}}
 	err := cl.Get(ctx, client.ObjectKeyFromObject(obj), obj)
 	switch {
@@ -57,7 +58,15 @@ func (c Component) Write(ctx context.Context, cl client.Client, owners []metav1.
 	case err != nil:
 		return fmt.Errorf("read ConfigurationState %s: %w", c.name, err)
 	}
-	changed := meta.SetStatusCondition(&obj.Status.Conditions, config.StateCondition(c.condition, verdicts))
+	want := append([]metav1.Condition{config.StateCondition(c.condition, verdicts)}, others...)
+	before := len(obj.Status.Conditions)
+	obj.Status.Conditions = slices.DeleteFunc(obj.Status.Conditions, func(have metav1.Condition) bool {
+		return !slices.ContainsFunc(want, func(w metav1.Condition) bool { return w.Type == have.Type })
+	})
+	changed := len(obj.Status.Conditions) != before
+	for _, w := range want {
+		changed = meta.SetStatusCondition(&obj.Status.Conditions, w) || changed
+	}
 	result, summary := config.Summarize(obj.Status.Conditions)
 	if !changed && obj.Status.Result == result && obj.Status.ErrorSummary == summary {
 		return nil

@@ -3,6 +3,7 @@ package configstate
 import (
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -39,8 +40,18 @@ func TestWrite(t *testing.T) {
 	if again := get(); again.ResourceVersion != o.ResourceVersion {
 		t.Error("an unchanged state was written again")
 	}
+	down := metav1.Condition{Type: "other", Status: metav1.ConditionFalse, Reason: "Down"}
+	if err := speaker.Write(t.Context(), c, nil, nil, down); err != nil {
+		t.Fatal(err)
+	}
+	if o := get(); o.Status.Result != v1beta1.ConfigurationValid || len(o.Status.Conditions) != 2 {
+		t.Errorf("with a condition of another kind: %+v", o.Status)
+	}
 	if err := speaker.Write(t.Context(), c, nil, nil); err != nil {
 		t.Fatal(err)
+	}
+	if o := get(); len(o.Status.Conditions) != 1 {
+		t.Errorf("without it: %+v", o.Status)
 	}
 	if o := get(); o.Status.Result != v1beta1.ConfigurationValid || o.Status.ErrorSummary != "" {
 		t.Errorf("after the remedy: %+v", o.Status)

@@ -90,7 +90,7 @@ func New(c Config, p Parts) *Controller {
 		config:     c,
 		inbox:      inbox.New(newBatch),
 		writer:     newServiceWriter(p.Log, p.Client, p.Events),
-		objects:    newObjectWriter(p.Log, p.Client, c.Namespace),
+		objects:    newObjectWriter(p.Log, p.Client, p.Events, c.Namespace),
 		alloc:      ipam.New(nil),
 		services:   map[svcKey]*entry{},
 		namespaces: map[string]map[string]string{},

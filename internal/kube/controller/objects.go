@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -30,6 +33,7 @@ const statusDelay = time.Second
 type objectWriter struct {
 	log       *slog.Logger
 	client    client.Client
+	events    record.EventRecorder
 	namespace string
 	queue     workqueue.TypedRateLimitingInterface[config.Ref]
 	// leads is asked before each write; nothing is written while it says no.
@@ -46,9 +50,9 @@ type objectStatus struct {
 	retained []lb.Retained
 }
 
-func newObjectWriter(log *slog.Logger, c client.Client, namespace string) *objectWriter {
+func newObjectWriter(log *slog.Logger, c client.Client, events record.EventRecorder, namespace string) *objectWriter {
 	return &objectWriter{
-		log: log, client: c, namespace: namespace, leads: func() bool { return false },
+		log: log, client: c, events: events, namespace: namespace, leads: func() bool { return false },
 		queue: workqueue.NewTypedRateLimitingQueue(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[config.Ref](200*time.Millisecond, 30*time.Second)),
 		want: map[config.Ref]objectStatus{},
@@ -146,7 +150,10 @@ func (w *objectWriter) write(ctx context.Context, ref config.Ref) error {
 	}
 	conditions := slices.Clone(resources.Conditions(obj))
 	status := map[string]any{}
-	if meta.SetStatusCondition(&conditions, st.verdict.Condition(obj.GetGeneration())) {
+	verdict := st.verdict.Condition(obj.GetGeneration())
+	before := meta.FindStatusCondition(conditions, verdict.Type)
+	refused := !st.verdict.Accepted && (before == nil || before.Status != verdict.Status || before.Message != verdict.Message)
+	if meta.SetStatusCondition(&conditions, verdict) {
 		status["conditions"] = conditions
 	}
 	if pool, isPool := obj.(*v1beta1.IPAddressPool); isPool && st.counts != nil {
@@ -159,7 +166,22 @@ func (w *objectWriter) write(ctx context.Context, ref config.Ref) error {
 	if err != nil {
 		return fmt.Errorf("encode the status of %s: %w", ref, err)
 	}
-	return w.client.Status().Patch(ctx, obj, client.RawPatch(types.MergePatchType, body))
+	if err := w.client.Status().Patch(ctx, obj, client.RawPatch(types.MergePatchType, body)); err != nil {
+		return err
+	}
+	if refused {
+		w.events.Eventf(obj, corev1.EventTypeWarning, "refused", "%s: %s", verdict.Reason, eventText(verdict.Message))
+	}
+	return nil
+}
+
+// eventText cuts a message to what an event can hold.
+func eventText(message string) string {
+	const most = 900
+	if len(message) <= most {
+		return message
+	}
+	return strings.ToValidUTF8(message[:most], "") + " …"
 }
 
 // addCounters adds the counters and retained addresses of a pool to a status, if they differ.

@@ -35,6 +35,8 @@ type bgpState struct {
 	announced map[lb.ServiceKey]onTheWire
 	// last is what the engine was told last.
 	last lastDesired
+	// sessions is what was said about sessions that are not up.
+	sessions sessionReports
 	// gateways are the default gateways that peers were last found at.
 	gateways map[lb.Family]netip.Addr
 	// bandwidth paces changes of weights; reweigh receives when one that waits is due.
@@ -51,7 +53,7 @@ type onTheWire struct {
 }
 
 func newBGPState() bgpState {
-	return bgpState{routes: map[holding][]announce.Route{}, announced: map[lb.ServiceKey]onTheWire{}, gateways: map[lb.Family]netip.Addr{}}
+	return bgpState{routes: map[holding][]announce.Route{}, announced: map[lb.ServiceKey]onTheWire{}, gateways: map[lb.Family]netip.Addr{}, sessions: sessionReports{}}
 }
 
 // route brings the routes of an address up to date. It adds the Services that it concerns.

@@ -56,7 +56,11 @@ func (s *Speaker) writeState(ctx context.Context, state configstate.Component) e
 	if err != nil {
 		return err
 	}
-	return state.Write(ctx, s.Client, owners, *verdicts)
+	var sessions []metav1.Condition
+	if c := s.sessionCondition.Load(); c != nil {
+		sessions = append(sessions, *c)
+	}
+	return state.Write(ctx, s.Client, owners, *verdicts, sessions...)
 }
 
 // recheckOwn has the status objects of this node compared with what it does, which repairs

@@ -69,6 +69,7 @@ func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged, live <-cha
 		case <-lookAtBGP:
 			lookAtBGP = nil
 			s.announcedBGP()
+			s.reportSessions(ctx)
 			continue
 		case <-drain.due:
 			s.decider.SetDrained(s.config.Node, true)

@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -110,6 +111,8 @@ type Speaker struct {
 	// verdicts are those about the configuration in force, for the writer of their summary.
 	verdicts      atomic.Pointer[[]config.Verdict]
 	parsedChanged chan struct{}
+	// sessionCondition sums up the BGP sessions, for the same writer; nil without any.
+	sessionCondition atomic.Pointer[metav1.Condition]
 
 	// The rest is owned by the loop.
 	decider *announce.Decider

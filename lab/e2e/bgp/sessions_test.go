@@ -29,6 +29,8 @@ func TestSessionsThatFail(t *testing.T) {
 			s.advertise("")
 			v4, v6 := s.service("web", "Cluster", "n1")
 			s.explained(bad, c.words...)
+			s.event("BGPPeer", bad, "sessionDown", "is not established")
+			s.told(bad, c.words...)
 			s.router.sessions(true)
 			s.router.announced(v4, s.nodes()...)
 			s.router.announced(v6, s.nodes()...)
