@@ -2,10 +2,16 @@ package pods
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/lintel-lb/lintel/lab/e2e/install"
 )
 
 // broken says what does not work without a capability.
@@ -73,28 +79,52 @@ func (s *scene) never(when string, f feature) error {
 	}
 }
 
-// Another user than root has no capability, whatever the Pod adds: not without file capabilities,
-// and not with them where no new privileges are allowed. With new privileges it has them.
+// Another user than root has no capability, whatever the Pod adds, but with capabilities on the
+// file. A file that asks for one that the Pod does not add cannot be run at all.
 func TestCapabilitiesOfOtherUsers(t *testing.T) {
 	s := newScene(t)
 	chosen := s.chosen()
 	s.keep()
-	s.patch(set("/spec/template/spec/securityContext/fsGroup", 65534), set(container+"/securityContext/runAsUser", 65534))
-	for _, row := range []struct {
-		name, image string
-		escalation  bool
-		want        []string
-	}{
-		{"no file capabilities", "lintel:dev", true, nil},
-		{"file capabilities without new privileges", fileCaps, false, nil},
-		{"file capabilities with new privileges", fileCaps, true, chosen},
-	} {
-		s.rollOut(set(container+"/image", row.image), set(container+"/securityContext/allowPrivilegeEscalation", row.escalation))
-		for _, p := range running(t, "speaker") {
-			if got, want := p.status["CapEff"], mask(t, row.want...); got != want || !strings.HasPrefix(p.status["Uid"], "65534\t") {
-				t.Errorf("%s: on %s the user %s has the capabilities %s, want %s", row.name, p.node, p.status["Uid"], got, want)
+	s.patch(set("/spec/template/spec/securityContext/fsGroup", 65534))
+	s.rollOut(set(container+"/securityContext/runAsUser", 65534))
+	s.ran("no file capabilities")
+	s.rollOut(set(container+"/image", fileCaps))
+	s.ran("file capabilities", chosen...)
+	s.all()
+
+	s.patch(set(container+"/securityContext/capabilities", map[string]any{"drop": []string{"ALL"}, "add": chosen[1:]}))
+	s.Eventually("a speaker is refused", patience, func(ctx context.Context) error {
+		var pods corev1.PodList
+		if err := s.Client.List(ctx, &pods, client.InNamespace(install.Namespace), client.MatchingLabels{"component": "speaker"}); err != nil {
+			return err
+		}
+		var said []string
+		for _, p := range pods.Items {
+			for _, c := range p.Status.ContainerStatuses {
+				for _, state := range []corev1.ContainerState{c.State, c.LastTerminationState} {
+					switch {
+					case state.Waiting != nil:
+						said = append(said, state.Waiting.Message)
+					case state.Terminated != nil:
+						said = append(said, state.Terminated.Message)
+					}
+				}
 			}
 		}
+		if !slices.ContainsFunc(said, func(m string) bool { return strings.Contains(m, "operation not permitted") }) {
+			return fmt.Errorf("the containers say %q", said)
+		}
+		return nil
+	})
+}
+
+// ran sees that all speakers run as another user, without new privileges, with these capabilities.
+func (s *scene) ran(how string, capabilities ...string) {
+	s.t.Helper()
+	for _, p := range running(s.t, "speaker") {
+		if got, want := p.status["CapEff"], mask(s.t, capabilities...); got != want || !strings.HasPrefix(p.status["Uid"], "65534\t") || p.status["NoNewPrivs"] != "1" {
+			s.t.Errorf("%s: on %s the user %s has the capabilities %s, want %s; NoNewPrivs is %s",
+				how, p.node, p.status["Uid"], got, want, p.status["NoNewPrivs"])
+		}
 	}
-	s.all()
 }

@@ -52,7 +52,7 @@ func processes() ([]process, error) {
 }
 
 // running are the processes of one role.
-func running(t *testing.T, role string) []process {
+func running(t testing.TB, role string) []process {
 	t.Helper()
 	all, err := processes()
 	if err != nil {
@@ -69,7 +69,7 @@ func running(t *testing.T, role string) []process {
 var capabilityBits = map[string]uint{"NET_BIND_SERVICE": 10, "NET_RAW": 13, "SYS_NICE": 23}
 
 // mask writes capabilities as /proc does.
-func mask(t *testing.T, names ...string) string {
+func mask(t testing.TB, names ...string) string {
 	t.Helper()
 	var bits uint64
 	for _, n := range names {
