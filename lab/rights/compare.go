@@ -18,8 +18,9 @@ type Report struct {
 	Requests int
 }
 
-// Compare reads the audit logs in a directory. Requests count that are made by an account with
-// rights, and requests that were refused to any service account with this prefix of the user agent.
+// Compare reads the audit logs in a directory. Requests of programs whose user agent has the
+// prefix count: others may have accounts of the same names. Refusals count for every account that
+// such a program uses, also where an installation calls it otherwise.
 func Compare(granted []Right, dir, agent string) (Report, error) {
 	r := Report{Used: map[Right]int{}}
 	accounts := map[string]bool{}
@@ -28,8 +29,8 @@ func Compare(granted []Right, dir, agent string) (Report, error) {
 	}
 	missing := map[Right]bool{}
 	err := eachRequest(dir, func(q request) {
-		known := accounts[q.Account]
-		if !known && !(strings.HasPrefix(q.agent, agent) && strings.HasPrefix(q.Account, serviceAccount)) {
+		ours := accounts[q.Account] || !q.review && strings.HasPrefix(q.Account, serviceAccount)
+		if !ours || !strings.HasPrefix(q.agent, agent) {
 			return
 		}
 		r.Requests++

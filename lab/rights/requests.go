@@ -15,6 +15,9 @@ type request struct {
 	Right
 	agent     string
 	forbidden bool
+	// review is set if it was not made of the API server but of the program that has asked the
+	// API server about it.
+	review bool
 }
 
 // event is the part of an audit.k8s.io/v1 Event that is looked at.
@@ -62,7 +65,8 @@ func (e event) requests() []request {
 	}
 	if q, a := e.RequestObject, e.ResponseObject; q != nil && a != nil && q.Spec.NonResourceAttributes != nil {
 		n := q.Spec.NonResourceAttributes
-		out = append(out, request{Right: Right{Account: q.Spec.User, Verb: n.Verb, URL: n.Path}, forbidden: !a.Status.Allowed})
+		out = append(out, request{Right: Right{Account: q.Spec.User, Verb: n.Verb, URL: n.Path},
+			agent: e.UserAgent, forbidden: !a.Status.Allowed, review: true})
 	}
 	return out
 }

@@ -110,7 +110,10 @@ func TestWhatIsWrong(t *testing.T) {
 		"another place":                         {strings.ReplaceAll(all, `"namespace":"sys"`, `"namespace":"z"`), []string{"3 unused"}},
 		"refused":                               {all + line("delete", ref("pods", "", "", "sys", "p")+forbid), []string{"refused: sys:acc: delete pods in sys"}},
 		"refused to an account of another name": {all + other, []string{"refused: sys:other: list secrets in sys"}},
-		"refused to another program":            {all + strings.ReplaceAll(other, "lintel/dev", "x"), nil},
+		"refused to somebody who was asked about": {strings.Replace(all, `"spec":{"user":"system:serviceaccount:sys:acc"`, `"spec":{"user":"system:serviceaccount:x:y"`, 1),
+			[]string{"1 unused, 0 missing", "not used: sys:acc: get /inspect"}},
+		"used by another program":    {strings.ReplaceAll(all, "lintel/dev", "x"), []string{"no request"}},
+		"refused to another program": {all + strings.ReplaceAll(other, "lintel/dev", "x"), nil},
 		"a refused review": {strings.Replace(all, `"allowed":true`, `"allowed":false`, 1),
 			[]string{"not used: sys:acc: get /inspect", "refused: sys:acc: get /inspect"}},
 	} {
