@@ -130,11 +130,11 @@ func (s *Speaker) giveBack(ctx context.Context) {
 // surplus is a batch that removes what the lists of the API server do not have.
 func (s *Speaker) surplus(ctx context.Context) (*batch, error) {
 	var (
-		services corev1.ServiceList
-		sliceses discoveryv1.EndpointSliceList
-		nodes    corev1.NodeList
+		services       corev1.ServiceList
+		endpointSlices discoveryv1.EndpointSliceList
+		nodes          corev1.NodeList
 	)
-	err := errors.Join(s.Cache.List(ctx, &services), s.Cache.List(ctx, &sliceses), s.Cache.List(ctx, &nodes))
+	err := errors.Join(s.Cache.List(ctx, &services), s.Cache.List(ctx, &endpointSlices), s.Cache.List(ctx, &nodes))
 	if err != nil {
 		return nil, fmt.Errorf("speaker: %w", err)
 	}
@@ -145,8 +145,8 @@ func (s *Speaker) surplus(ctx context.Context) (*batch, error) {
 		has[lb.ServiceKey{Namespace: o.Namespace, Name: o.Name}] = ok
 	}
 	hasSlice := map[lb.ServiceKey]bool{}
-	for i := range sliceses.Items {
-		hasSlice[lb.ServiceKey{Namespace: sliceses.Items[i].Namespace, Name: sliceses.Items[i].Name}] = true
+	for i := range endpointSlices.Items {
+		hasSlice[lb.ServiceKey{Namespace: endpointSlices.Items[i].Namespace, Name: endpointSlices.Items[i].Name}] = true
 	}
 	hasNode := map[string]bool{}
 	for i := range nodes.Items {
