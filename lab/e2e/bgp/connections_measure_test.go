@@ -36,12 +36,17 @@ func BenchmarkConnections(b *testing.B) {
 }
 
 func measureConnections(b *testing.B, policy string, sticky bool) {
-	s := sessionsScene(b, 50)
+	s := sessionsScene(b, 300)
 	v4, _ := s.pages(policy, s.nodes()...)
 	s.whole(v4, s.nodes()...)
 	change := func(...string) {}
 	if sticky {
 		change = resilient(b, s, v4)
+	}
+	settled := func() {
+		s.router.sessions(false, s.nodes()...)
+		s.router.announced(v4, s.nodes()...)
+		s.router.spread(v4, len(s.nodes()))
 	}
 	const node = "n3"
 	others := []string{"n1", "n2"}
@@ -54,17 +59,17 @@ func measureConnections(b *testing.B, policy string, sticky bool) {
 			before := s.speaker(node)
 			s.kubectl("-n", install.Namespace, "delete", "pod", before.Name, "--wait=false")
 			s.restarted(node, before)
-			s.whole(v4, s.nodes()...)
+			settled()
 		}},
 		{"node-drained", func() {
 			unlabel = s.label(node, drainLabel, "true")
-			s.router.kernelHops(v4, len(others))
+			s.router.spread(v4, len(others))
 			change(others...)
 			s.router.announced(v4, others...)
 		}},
 		{"node-returns", func() {
 			unlabel()
-			s.router.kernelHops(v4, len(s.nodes()))
+			s.router.spread(v4, len(s.nodes()))
 			change(s.nodes()...)
 		}},
 		{"speaker-killed", func() {
@@ -73,11 +78,11 @@ func measureConnections(b *testing.B, policy string, sticky bool) {
 				b.Fatal(err)
 			}
 			s.restarted(node, before)
-			s.whole(v4, s.nodes()...)
+			settled()
 		}},
 		{"node-crashes", func() {
 			s.Break(node, lab.FaultCrashed)
-			s.router.kernelHops(v4, len(others))
+			s.router.spread(v4, len(others))
 			change(others...)
 		}},
 	} {

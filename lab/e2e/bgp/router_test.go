@@ -210,6 +210,8 @@ func (r router) sessions(v6 bool, nodes ...string) map[string]neighbor {
 type path struct {
 	Valid     bool
 	Stale     bool
+	Multipath bool
+	Bestpath  struct{ Overall bool }
 	LocPrf    uint32
 	ASPath    struct{ String string }
 	Community struct{ List []string }
@@ -270,6 +272,28 @@ func (r router) announced(p netip.Prefix, by ...string) map[string]path {
 		return nil
 	})
 	return got
+}
+
+// spread waits until FRR spreads connections to a prefix over so many of its routes. Its kernel
+// follows a moment later, unless it has another route that goes first.
+func (r router) spread(p netip.Prefix, n int) {
+	r.t.Helper()
+	eventually(r.t, fmt.Sprintf("FRR uses %d routes to %s", n, p), soon, func(ctx context.Context) error {
+		paths, err := r.paths(ctx, p)
+		if err != nil {
+			return err
+		}
+		used := 0
+		for _, x := range paths {
+			if x.Multipath || x.Bestpath.Overall {
+				used++
+			}
+		}
+		if used != n {
+			return fmt.Errorf("it uses %d of %+v", used, paths)
+		}
+		return nil
+	})
 }
 
 // kernelHops waits until the kernel of the router has FRR's route for the prefix with so many
