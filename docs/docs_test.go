@@ -160,7 +160,7 @@ func stringArgs(t *testing.T, dir string, method *regexp.Regexp, i int) (out []s
 }
 
 func TestEveryFlagIsDescribed(t *testing.T) {
-	method := regexp.MustCompile(`^(String|StringSlice|Int|Bool|Duration)VarP?$`)
+	method := regexp.MustCompile(`^(String|StringArray|StringSlice|Int|Bool|Duration)VarP?$`)
 	var flags []string
 	for _, name := range slices.Concat(stringArgs(t, "cmd/lintel", method, 1), stringArgs(t, "internal/cli", method, 1), ignoredFlags(t)) {
 		flags = append(flags, "--"+name)

@@ -99,6 +99,8 @@ type picture struct {
 	// foreign are the Services that are not ours, with the reason.
 	foreign  map[lb.ServiceKey]lb.Reason
 	verdicts []config.Verdict
+	// resources are what the configuration was made of.
+	resources config.Resources
 	// answers are by node.
 	answers map[string]answer
 	decider *announce.Decider
@@ -157,6 +159,7 @@ func (c *cluster) look(ctx context.Context, service *lb.ServiceKey) (*picture, e
 		return nil, err
 	}
 	result := config.Parse(in)
+	p.resources = in
 	w.Config, p.verdicts = result.Config, result.Verdicts
 	p.heard(w)
 	if cm, err := c.clientset.CoreV1().ConfigMaps(diagnose.KubeProxyNamespace).Get(ctx, diagnose.KubeProxyConfigMap, metav1.GetOptions{}); err == nil && len(w.Config.L2) > 0 {

@@ -48,7 +48,7 @@ The verbs below are for people, and for kubectl as "kubectl lintel".`,
 	f.StringVar(&o.system, "lintel-namespace", "metallb-system", "namespace that Lintel runs in")
 	f.StringVar(&o.account, "inspector-account", "lintel-inspector", "service account in that namespace which may inspect speakers")
 	f.StringVarP(&o.output, "output", "o", "", "output format: empty for people, json for machines")
-	root.AddCommand(newWhy(o), newStatus(o), newMigrate(o), newVersion(version))
+	root.AddCommand(newWhy(o), newStatus(o), newPlan(o), newMigrate(o), newVersion(version))
 	return root
 }
 
