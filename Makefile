@@ -125,7 +125,7 @@ bench: root packages ## Measurements, which print figures (root)
 ##@ Upkeep
 
 .PHONY: generate
-generate: ## Generate deep copies, apply configurations, CRDs, and the plain manifests from the chart
+generate: ## Generate deep copies, apply configurations, CRDs, API reference and plain manifests
 	@go generate ./api
 	@cd test/chart && go generate .
 
