@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
@@ -40,7 +41,8 @@ type planned struct {
 func (p planned) changes() bool { return p.Action != actionUnchanged }
 
 // dryRun finds out what applying a manifest would do, as kubectl apply does it: the API server
-// is asked to carry it out without keeping it, so that defaults and refusals are its own.
+// is asked to carry it out without keeping it, so that defaults and refusals are its own, also
+// of fields that it does not know.
 func (c *cluster) dryRun(ctx context.Context, m manifest, created map[string]bool) (planned, error) {
 	out := planned{Kind: m.GetKind(), Namespace: m.GetNamespace(), Name: m.GetName()}
 	live := &unstructured.Unstructured{}
@@ -52,7 +54,7 @@ func (c *cluster) dryRun(ctx context.Context, m manifest, created map[string]boo
 		if created[m.GetNamespace()] {
 			return out, nil // the namespace is in the files, too, and cannot be asked about yet
 		}
-		err = c.client.Create(ctx, out.object, client.DryRunAll)
+		err = c.client.Create(ctx, out.object, client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict))
 	case err != nil:
 		return out, fmt.Errorf("read %s %s: %w", out.Kind, out.Name, err)
 	default:
@@ -65,7 +67,7 @@ func (c *cluster) dryRun(ctx context.Context, m manifest, created map[string]boo
 			return out, nil
 		}
 		out.Action, out.object = actionChange, live.DeepCopy()
-		err = c.client.Patch(ctx, out.object, patch, client.DryRunAll)
+		err = c.client.Patch(ctx, out.object, patch, client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict))
 	}
 	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
 		out.Action, out.Message, out.object = actionRefused, err.Error(), nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -111,6 +112,11 @@ func mustJSON(t *testing.T, o any) string {
 // refuseMarked plays the rules in the schema, which the fake client does not have: it refuses
 // objects with a label.
 func refuseMarked(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+	var how client.CreateOptions
+	how.ApplyOptions(opts)
+	if len(how.DryRun) == 0 || how.FieldValidation != metav1.FieldValidationStrict {
+		return fmt.Errorf("created with %+v", how)
+	}
 	if o.GetLabels()["schema"] == "refuses" {
 		return apierrors.NewInvalid(schema.GroupKind{Group: "metallb.io", Kind: o.GetObjectKind().GroupVersionKind().Kind}, o.GetName(), nil)
 	}
@@ -120,6 +126,11 @@ func refuseMarked(ctx context.Context, c client.WithWatch, o client.Object, opts
 // patchTried plays a patch that is only tried, which the fake client answers with what it was
 // given: the patch is carried out on a copy, in a client of its own.
 func patchTried(ctx context.Context, c client.WithWatch, o client.Object, patch client.Patch, opts ...client.PatchOption) error {
+	var how client.PatchOptions
+	how.ApplyOptions(opts)
+	if len(how.DryRun) == 0 || how.FieldValidation != metav1.FieldValidationStrict {
+		return fmt.Errorf("patched with %+v", how)
+	}
 	live := o.DeepCopyObject().(client.Object)
 	if err := c.Get(ctx, client.ObjectKeyFromObject(o), live); err != nil {
 		return err
