@@ -26,6 +26,8 @@ const (
 	// known for sure, so it goes on after that.
 	moveTime = 10 * time.Second
 	every    = 250 * time.Millisecond
+	// leastGrace is how many seconds a speaker has to end, at least.
+	leastGrace = 2
 )
 
 // Migrator takes a MetalLB over, or gives it back.

@@ -157,6 +157,9 @@ func (m *Migrator) swap(ctx context.Context, s *State, name string, forward bool
 			return err
 		}
 	}
+	if err := m.end(ctx, s, from, name); err != nil {
+		return err
+	}
 	if err := m.label(ctx, name, takeover.LabelTaken, value); err != nil {
 		return err
 	}
@@ -195,6 +198,24 @@ func (m *Migrator) swap(ctx context.Context, s *State, name string, forward bool
 		}
 		return nil
 	})
+}
+
+// end asks a speaker to end. The pods of MetalLB's chart have no grace period: they are gone from
+// the API before their process is from the node, and the next speaker would find its ports taken.
+// So they are given one. The node must be labelled at once, lest another pod is made.
+func (m *Migrator) end(ctx context.Context, s *State, set, node string) error {
+	pod, err := m.podOn(ctx, s, set, node)
+	if err != nil || pod == nil || pod.Spec.NodeName == "" || pod.DeletionTimestamp != nil {
+		return err
+	}
+	grace := int64(leastGrace)
+	if g := pod.Spec.TerminationGracePeriodSeconds; g != nil {
+		grace = max(grace, *g)
+	}
+	if err := m.Client.Delete(ctx, pod, client.GracePeriodSeconds(grace)); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("migrator: delete pod %s: %w", pod.Name, err)
+	}
+	return nil
 }
 
 // waiting says why a pod does not run.
