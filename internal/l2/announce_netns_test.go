@@ -74,7 +74,9 @@ func TestWithdrawal(t *testing.T) {
 	if out, err := client.Try("arping", "-c", "2", "-W", "0.1", "-w", "1", "-i", "eth0", vip4().String()); err == nil {
 		t.Errorf("answered after withdrawal:\n%s", out)
 	}
-	_, _ = client.Try("ndisc6", "-1", "-r", "2", "-w", "200", vip6().String(), "eth0")
+	if out, err := client.Try("ndisc6", "-1", "-r", "2", "-w", "200", vip6().String(), "eth0"); err == nil {
+		t.Errorf("answered after withdrawal:\n%s", out)
+	}
 	dump.expect(t, "neighbor solicitation", "who has "+vip6().String())
 	if out := node.IP("maddr show dev eth0"); strings.Contains(out, "ff02::1:ff00:100") {
 		t.Errorf("group is still joined:\n%s", out)

@@ -5,7 +5,8 @@ import "github.com/lintel-lb/lintel/internal/links"
 // station is one socket's identity on its link.
 type station struct {
 	mac links.MAC
-	// source is the link-local address that advertisements are sent from; for ARP unused.
+	// source is the link-local address that unsolicited advertisements are sent from; for ARP
+	// unused.
 	source [16]byte
 }
 
@@ -82,8 +83,9 @@ func answerND(self station, own macSet, t *table, frame, out []byte) (o outcome)
 	}
 	// Override is set, as RFC 4861 section 7.2.4 asks for anything but anycast and proxied
 	// addresses: exactly one host answers for the address, so its word replaces a cached
-	// entry that names the owner before it.
-	r := ndFrame{src: self.mac, srcIP: self.source, typ: typeNA, target: f.target, link: self.mac}
+	// entry that names the owner before it. The source is the address itself, as hosts do it
+	// that have the address on the link: some programs heed no other.
+	r := ndFrame{src: self.mac, srcIP: f.target, typ: typeNA, target: f.target, link: self.mac}
 	o.asked = e
 	switch {
 	case f.srcIP == [16]byte{}:

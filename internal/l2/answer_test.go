@@ -79,7 +79,7 @@ func TestAnswerND(t *testing.T) {
 	const vip, other, host, ll = "2001:db8::100", "2001:db8::200", "2001:db8::2", "fe80::1"
 	self := station{mac: selfMAC(), source: ip6(ll)}
 	answer := ndFrame{
-		dst: clientMAC(), src: selfMAC(), dstIP: ip6(host), srcIP: ip6(ll),
+		dst: clientMAC(), src: selfMAC(), dstIP: ip6(host), srcIP: ip6(vip),
 		typ: typeNA, flags: flagSolicited | flagOverride, target: ip6(vip), link: selfMAC(),
 	}
 	toAll := with(answer, func(f *ndFrame) { f.dst, f.dstIP, f.flags = groupMAC(allNodes()), allNodes(), flagOverride })

@@ -50,7 +50,8 @@ func whoARP(ctx context.Context, namespace, link string, addr netip.Addr) ([]str
 }
 
 // whoNDP sends a Neighbor Solicitation (RFC 4861 section 4.3) and collects the answers. It is
-// not left to ndisc6, which heeds only advertisements whose source is their target.
+// not left to ndisc6, which heeds only advertisements whose source is their target: others are
+// valid as well.
 func whoNDP(ctx context.Context, namespace, link string, addr netip.Addr) ([]string, error) {
 	ns, err := In(namespace)
 	if err != nil {

@@ -23,6 +23,7 @@ func TestExcludedNodesAndFlags(t *testing.T) {
 	s.agreed("web", s.all("NodeExcluded").with(candidate, "n3"))
 	s.label("n3", excludeLabel, "false")
 	s.agreed("web", s.all("NodeExcluded"))
+	s.warned("Service", s.Namespace, "web", "notAnnounced", excludeLabel)
 
 	s.restartSpeakersWith("--ignore-exclude-lb", "--dataplane-check-url=http://127.0.0.1:10256/healthz")
 	owners := s.agreed("web", s.all(candidate))

@@ -260,26 +260,6 @@ func TestStatusListsAddresses(t *testing.T) {
 	})
 }
 
-// Port 7946 is blocked at one node: status says so, and names the port.
-func TestStatusNamesABlockedMemberlistPort(t *testing.T) {
-	s := newScene(t, "Cluster", []string{"n1"})
-	s.agreed("web", s.all(candidate))
-	s.block("n2", 7946)
-	s.Eventually("status names port and nodes", time.Minute, func(ctx context.Context) error {
-		o, err := s.status(ctx)
-		if err != nil {
-			return err
-		}
-		all := strings.Join(o.Problems, "\n")
-		if !strings.Contains(all, "7946") || !strings.Contains(all, "speaker on n2") || !strings.Contains(all, "speaker on n1") {
-			return fmt.Errorf("problems: %s", all)
-		}
-		return nil
-	})
-	o, err := s.status(t.Context())
-	t.Logf("%v %v", strings.Join(o.Problems, "\n"), err)
-}
-
 // conflictBound is how long it may take until an address that a foreign station has given up is
 // announced.
 const conflictBound = 90 * time.Second
