@@ -1,6 +1,7 @@
 package l2
 
 import (
+	"cmp"
 	"slices"
 
 	"golang.org/x/net/bpf"
@@ -67,6 +68,17 @@ func spansOf(keys []uint32, limit int) []span {
 		}
 	}
 	return merged
+}
+
+// passes tells whether a filter made of the spans, which are in order, passes all keys.
+func passes(s []span, keys []uint32) bool {
+	for _, k := range keys {
+		i, found := slices.BinarySearchFunc(s, k, func(s span, k uint32) int { return cmp.Compare(s.lo, k) })
+		if !found && (i == 0 || s[i-1].hi < k) {
+			return false
+		}
+	}
+	return true
 }
 
 // notForUs drops what the card received for other hosts. Among that is all that came with

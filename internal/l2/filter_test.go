@@ -200,3 +200,19 @@ func BenchmarkFilterUpdate(b *testing.B) {
 		}
 	}
 }
+
+// A filter that passes all keys may stay when its table grows.
+func TestPassesAgreesWithSpans(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		keys := rapid.SliceOf(rapid.Uint32Range(0, 300)).Draw(t, "keys")
+		spans := spansOf(keys, rapid.IntRange(1, 8).Draw(t, "limit"))
+		if !passes(spans, keys) {
+			t.Fatalf("%v do not pass their own keys", spans)
+		}
+		k := rapid.Uint32Range(0, 300).Draw(t, "key")
+		in := slices.ContainsFunc(spans, func(s span) bool { return s.lo <= k && k <= s.hi })
+		if got := passes(spans, []uint32{k}); got != in {
+			t.Fatalf("%d passes %v: %v", k, spans, got)
+		}
+	})
+}

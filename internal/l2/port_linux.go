@@ -34,6 +34,8 @@ type port struct {
 	own    *atomic.Pointer[macSet]
 	table  atomic.Pointer[table]
 	closed atomic.Bool
+	// passed are the keys that the filter passes; nil where it could not be set.
+	passed []span
 	// changed is called after news in what the port has seen.
 	changed func()
 
@@ -49,7 +51,8 @@ func openPort(key portKey, own *atomic.Pointer[macSet], t *table, changed func()
 		p.station.source = key.source.As16()
 	}
 	p.table.Store(t)
-	err := withFilter(key.proto, t.keys(), func(f []bpf.RawInstruction) (err error) {
+	var err error
+	p.passed, err = withFilter(key.proto, t.keys(), func(f []bpf.RawInstruction) (err error) {
 		p.conn, err = listen(key, f)
 		return err
 	})
@@ -89,31 +92,42 @@ func listen(key portKey, filter []bpf.RawInstruction) (*packet.Conn, error) {
 }
 
 // withFilter calls install with the tightest filter for the keys that the kernel accepts:
-// where the host's net.core.optmem_max is small, a coarser one takes less.
-func withFilter(proto protocol, keys []uint32, install func([]bpf.RawInstruction) error) error {
+// where the host's net.core.optmem_max is small, a coarser one takes less. It returns what the
+// filter passes, nil with an error.
+func withFilter(proto protocol, keys []uint32, install func([]bpf.RawInstruction) error) ([]span, error) {
 	for limit := maxSpans; ; limit /= 4 {
 		program := notForUs()
-		if s := spansOf(keys, limit); proto == protoARP {
+		s := spansOf(keys, limit)
+		if proto == protoARP {
 			program = append(program, arpFilter(s)...)
 		} else {
 			program = append(program, ndFilter(s)...)
 		}
 		raw, err := bpf.Assemble(program)
 		if err != nil {
-			return fmt.Errorf("l2: assemble filter: %w", err)
+			return nil, fmt.Errorf("l2: assemble filter: %w", err)
 		}
-		if err := install(raw); !errors.Is(err, unix.ENOMEM) || limit == 1 {
-			return err
+		switch err := install(raw); {
+		case err == nil:
+			return s, nil
+		case !errors.Is(err, unix.ENOMEM) || limit == 1:
+			return nil, err
 		}
 	}
 }
 
 // setTable replaces what the port answers for. Withdrawn addresses are answered no more
 // when it returns, new ones from then on. The kernel replaces the filter in one step and
-// frames already queued are not lost.
-func (p *port) setTable(t *table) error {
+// frames already queued are not lost. Where the table has only grown and the filter passes its
+// new addresses, as one for many addresses passes their neighbours, it stays.
+func (p *port) setTable(t *table, grown bool) error {
 	p.table.Store(t)
-	if err := withFilter(p.key.proto, t.keys(), p.conn.SetBPF); err != nil {
+	keys := t.keys()
+	if grown && passes(p.passed, keys) {
+		return nil
+	}
+	var err error
+	if p.passed, err = withFilter(p.key.proto, keys, p.conn.SetBPF); err != nil {
 		return fmt.Errorf("l2: set filter on %s: %w", p.key.link, err)
 	}
 	return nil

@@ -131,7 +131,7 @@ func (i *inquirer) open(key portKey) error {
 	for _, a := range append([]netip.Addr{i.addr}, i.witnesses...) {
 		watched = append(watched, &entry{addr: a})
 	}
-	err := withFilter(key.proto, newTable(watched).keys(), func(f []bpf.RawInstruction) (err error) {
+	_, err := withFilter(key.proto, newTable(watched).keys(), func(f []bpf.RawInstruction) (err error) {
 		i.conn, err = listen(key, f)
 		return err
 	})

@@ -52,7 +52,13 @@ type table struct {
 }
 
 func newTable(entries []*entry) *table {
-	t := &table{v4: map[[4]byte]*entry{}, v6: map[[16]byte]*entry{}}
+	v4 := 0
+	for _, e := range entries {
+		if e.addr.Is4() {
+			v4++
+		}
+	}
+	t := &table{v4: make(map[[4]byte]*entry, v4), v6: make(map[[16]byte]*entry, len(entries)-v4)}
 	for _, e := range entries {
 		if e.addr.Is4() {
 			t.v4[e.addr.As4()] = e

@@ -83,6 +83,21 @@ func (e *Engine) Snapshot() State {
 	return s
 }
 
+// Conflicts returns the addresses that other stations claimed, with the latest claim. It costs
+// little where there are none, however many addresses there are.
+func (e *Engine) Conflicts() map[netip.Addr]Conflict {
+	var out map[netip.Addr]Conflict
+	for a, p := range e.view.Load().addresses {
+		if c := p.entry.conflict.Load(); c != nil {
+			if out == nil {
+				out = map[netip.Addr]Conflict{}
+			}
+			out[a] = *c
+		}
+	}
+	return out
+}
+
 // Address returns what the engine does for one address; false if it is not desired.
 func (e *Engine) Address(a netip.Addr) (AddressState, bool) {
 	p, ok := e.view.Load().addresses[a]

@@ -145,7 +145,7 @@ func (w *worker) serve(key portKey, want []netip.Addr, ch *change[round]) error 
 		w.ports[key] = m
 		w.readers.Go(func() { w.read(p) })
 		w.engine.log.Info("answering on link", "link", p.key.link, "mac", key.mac, "protocol", key.proto)
-	} else if m.filter = m.setTable(t); m.filter != nil {
+	} else if m.filter = m.setTable(t, grown(old, t)); m.filter != nil {
 		w.engine.log.Warn("link filter cannot be set", "link", m.key.link, "err", m.filter)
 	}
 	old.each(func(e *entry) {
@@ -159,6 +159,13 @@ func (w *worker) serve(key portKey, want []netip.Addr, ch *change[round]) error 
 		}
 	}
 	return m.filter
+}
+
+// grown tells whether a table has all that another one has.
+func grown(from, to *table) bool {
+	all := true
+	from.each(func(e *entry) { all = all && to.get(e.addr) != nil })
+	return all
 }
 
 // read runs the port and reports its failure.

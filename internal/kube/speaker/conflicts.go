@@ -24,17 +24,14 @@ type claim struct {
 // event on its Services, and nothing is fought over. One that is a node of the cluster was in
 // the middle of a move, and neighbours may still send to it.
 func (s *Speaker) applyConflicts() {
-	state := s.Engine.Snapshot()
+	conflicts := s.Engine.Conflicts()
 	for a := range s.conflicts {
-		if st, ok := state.Addresses[a]; !ok || st.Conflict == nil {
+		if _, still := conflicts[a]; !still {
 			delete(s.conflicts, a)
 		}
 	}
-	for a, st := range state.Addresses {
-		if st.Conflict == nil {
-			continue
-		}
-		seen := claim{mac: st.Conflict.MAC, last: st.Conflict.Last}
+	for a, c := range conflicts {
+		seen := claim{mac: c.MAC, last: c.Last}
 		known, reported := s.conflicts[a]
 		s.conflicts[a] = seen
 		if s.clusterMACs[seen.mac] || s.mixed() { // MetalLB's speakers do not tell their MACs
@@ -46,11 +43,11 @@ func (s *Speaker) applyConflicts() {
 		if reported && known.mac == seen.mac {
 			continue
 		}
-		s.Log.Warn("another station claims an address that this node announces", "address", a, "mac", seen.mac, "link", st.Conflict.Link)
+		s.Log.Warn("another station claims an address that this node announces", "address", a, "mac", seen.mac, "link", c.Link)
 		for _, k := range s.decider.Holders(a) {
 			s.Events.Eventf(serviceRef(k, s.decider.World().Services[k]), corev1.EventTypeWarning, "addressConflict",
 				"%s is announced from node %q, and %s on %s claims it too; take it away from there, or keep it out of the pool",
-				a, s.config.Node, seen.mac, st.Conflict.Link)
+				a, s.config.Node, seen.mac, c.Link)
 		}
 	}
 }

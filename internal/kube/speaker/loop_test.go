@@ -69,6 +69,16 @@ func (e *fakeEngine) Set(d l2.Desired) uint64 {
 
 func (e *fakeEngine) Snapshot() l2.State { e.mu.Lock(); defer e.mu.Unlock(); return e.state }
 
+func (e *fakeEngine) Conflicts() map[netip.Addr]l2.Conflict {
+	out := map[netip.Addr]l2.Conflict{}
+	for a, st := range e.Snapshot().Addresses {
+		if st.Conflict != nil {
+			out[a] = *st.Conflict
+		}
+	}
+	return out
+}
+
 func (e *fakeEngine) Probe(_ context.Context, r l2.ProbeRequest) (l2.ProbeResult, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -60,6 +60,8 @@ type Engine interface {
 	// Set takes the whole desired set. It must not block.
 	Set(l2.Desired) (version uint64)
 	Snapshot() l2.State
+	// Conflicts are the latest claims of other stations to addresses that are answered for.
+	Conflicts() map[netip.Addr]l2.Conflict
 	// Probe asks whether another station has an address.
 	Probe(context.Context, l2.ProbeRequest) (l2.ProbeResult, error)
 	// Announce makes addresses known once more, with all repetitions.
