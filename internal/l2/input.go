@@ -2,7 +2,6 @@ package l2
 
 import (
 	"net/netip"
-	"regexp"
 	"slices"
 
 	"github.com/lintel-lb/lintel/internal/links"
@@ -12,6 +11,7 @@ import (
 // comparing inputs is what makes those cheap.
 type input struct {
 	version uint64
+	desired Desired
 	links   []linkInput
 }
 
@@ -26,13 +26,11 @@ type linkInput struct {
 }
 
 // inputOf reduces the links to those that are eligible or named by a scope.
-func inputOf(d *versioned, s *links.Snapshot, exclude []*regexp.Regexp) *input {
-	in := &input{version: d.version}
-	for i := range s.Links {
-		l := &s.Links[i]
-		ok, why := links.Eligible(l, exclude)
-		if ok || d.names[l.Name] {
-			in.links = append(in.links, linkInput{l.Name, l.Index, l.MAC, l.LinkLocal6, why, l.ARP(), l.NDP()})
+func inputOf(d *versioned, c candidates) *input {
+	in := &input{version: d.version, desired: d.Desired}
+	for _, c := range c.all {
+		if l := c.link; c.why == "" || d.names[l.Name] {
+			in.links = append(in.links, linkInput{l.Name, l.Index, l.MAC, l.LinkLocal6, c.why, l.ARP(), l.NDP()})
 		}
 	}
 	return in

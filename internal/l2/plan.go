@@ -70,22 +70,32 @@ func keyOf(l *links.Link, p protocol) portKey {
 	return k
 }
 
-// makePlan lays the desired addresses over the links that exist.
-func makePlan(d Desired, s *links.Snapshot, exclude []*regexp.Regexp) plan {
-	pl := plan{ports: map[portKey][]netip.Addr{}, problems: make(map[netip.Addr][]Problem, len(d.Addresses))}
-	all := make([]candidate, len(s.Links))
-	byName := make(map[string]candidate, len(s.Links))
+// candidates are the links of a snapshot as plans see them.
+type candidates struct {
+	of     *links.Snapshot
+	all    []candidate
+	byName map[string]candidate
+}
+
+func candidatesOf(s *links.Snapshot, exclude []*regexp.Regexp) candidates {
+	c := candidates{of: s, all: make([]candidate, len(s.Links)), byName: make(map[string]candidate, len(s.Links))}
 	for i := range s.Links {
 		_, why := links.Eligible(&s.Links[i], exclude)
-		all[i] = candidate{&s.Links[i], why}
-		byName[s.Links[i].Name] = all[i]
+		c.all[i] = candidate{&s.Links[i], why}
+		c.byName[s.Links[i].Name] = c.all[i]
 	}
+	return c
+}
+
+// makePlan lays the desired addresses over the links that exist.
+func makePlan(d Desired, c candidates) plan {
+	pl := plan{ports: map[portKey][]netip.Addr{}, problems: make(map[netip.Addr][]Problem, len(d.Addresses))}
 	for a, scope := range d.Addresses {
-		if !isUnicast(a) {
-			pl.problems[a] = []Problem{{Reason: BadAddress}}
-			continue
+		keys, problems := place(a, scope, c)
+		pl.problems[a] = problems
+		for _, k := range keys {
+			pl.ports[k] = append(pl.ports[k], a)
 		}
-		pl.problems[a] = pl.place(a, scope, all, byName)
 	}
 	for _, addrs := range pl.ports {
 		slices.SortFunc(addrs, netip.Addr.Compare)
@@ -93,25 +103,67 @@ func makePlan(d Desired, s *links.Snapshot, exclude []*regexp.Regexp) plan {
 	return pl
 }
 
-// place puts one address on its links and says what stands in the way.
-func (pl *plan) place(a netip.Addr, scope Scope, all []candidate, byName map[string]candidate) []Problem {
-	proto := protocolOf(a)
-	placed := false
-	put := func(c candidate) {
-		placed = true
-		k := keyOf(c.link, proto)
-		pl.ports[k] = append(pl.ports[k], a)
+// change brings the plan in line with what is desired now of some addresses, and tells which
+// responders that concerns. The plan is then what makePlan would make, if the links are the same.
+func (pl *plan) change(addrs []netip.Addr, d Desired, c candidates) (touched map[portKey]bool) {
+	touched = map[portKey]bool{}
+	for _, a := range addrs {
+		for k, on := range pl.ports {
+			if i, found := slices.BinarySearchFunc(on, a, netip.Addr.Compare); found {
+				touched[k] = true
+				if pl.ports[k] = slices.Delete(on, i, i+1); len(on) == 1 {
+					delete(pl.ports, k)
+				}
+			}
+		}
+		delete(pl.problems, a)
+		scope, desired := d.Addresses[a]
+		if !desired {
+			continue
+		}
+		keys, problems := place(a, scope, c)
+		pl.problems[a] = problems
+		for _, k := range keys {
+			touched[k] = true
+			i, _ := slices.BinarySearchFunc(pl.ports[k], a, netip.Addr.Compare)
+			pl.ports[k] = slices.Insert(pl.ports[k], i, a)
+		}
 	}
-	var problems []Problem
+	return touched
+}
+
+// difference lists the addresses that two sets do not want alike.
+func difference(a, b Desired) []netip.Addr {
+	var out []netip.Addr
+	for addr, s := range a.Addresses {
+		if o, ok := b.Addresses[addr]; !ok || !s.equal(o) {
+			out = append(out, addr)
+		}
+	}
+	for addr := range b.Addresses {
+		if _, ok := a.Addresses[addr]; !ok {
+			out = append(out, addr)
+		}
+	}
+	return out
+}
+
+// place says on which responders an address belongs, and what stands in the way.
+func place(a netip.Addr, scope Scope, among candidates) (keys []portKey, problems []Problem) {
+	if !isUnicast(a) {
+		return nil, []Problem{{Reason: BadAddress}}
+	}
+	proto := protocolOf(a)
+	put := func(c candidate) { keys = append(keys, keyOf(c.link, proto)) }
 	if scope.All {
-		for _, c := range all {
+		for _, c := range among.all {
 			if c.problem(proto) == "" {
 				put(c)
 			}
 		}
 	} else {
 		for _, name := range sortedNames(scope.Links) {
-			c, ok := byName[name]
+			c, ok := among.byName[name]
 			if !ok {
 				problems = append(problems, Problem{Link: name, Reason: LinkMissing})
 			} else if why := c.problem(proto); why != "" {
@@ -121,10 +173,10 @@ func (pl *plan) place(a netip.Addr, scope Scope, all []candidate, byName map[str
 			}
 		}
 	}
-	if !placed {
+	if len(keys) == 0 {
 		problems = append(problems, Problem{Reason: NoUsableLink})
 	}
-	return problems
+	return keys, problems
 }
 
 // sortedNames sorts the names and removes doubles, as a scope may be a union.

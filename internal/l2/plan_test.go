@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"pgregory.net/rapid"
+
 	"github.com/lintel-lb/lintel/internal/links"
 )
 
@@ -68,7 +70,7 @@ func TestMakePlan(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := netip.MustParseAddr(tt.addr)
 			d := Desired{Addresses: map[netip.Addr]Scope{a: tt.scope}}
-			pl := makePlan(d, segment(), []*regexp.Regexp{regexp.MustCompile("^veth")})
+			pl := makePlan(d, candidatesOf(segment(), []*regexp.Regexp{regexp.MustCompile("^veth")}))
 			var on, problems []string
 			for k, addrs := range pl.ports {
 				on = append(on, string(k.proto)+":"+k.link)
@@ -98,7 +100,7 @@ func TestPortKeyFollowsLink(t *testing.T) {
 		s := segment()
 		l, _ := s.ByName("eth0")
 		change(l)
-		keys := slices.Collect(maps.Keys(makePlan(d, s, nil).ports))
+		keys := slices.Collect(maps.Keys(makePlan(d, candidatesOf(s, nil)).ports))
 		if len(keys) != 1 {
 			t.Fatalf("%d ports, want 1", len(keys))
 		}
@@ -123,17 +125,61 @@ func TestInputIgnoresLinksOfOthers(t *testing.T) {
 	exclude := []*regexp.Regexp{regexp.MustCompile("^veth")}
 	d := Desired{Addresses: map[netip.Addr]Scope{netip.MustParseAddr("192.0.2.1"): {Links: []string{"veth9"}}}}
 	v := &versioned{Desired: d, version: 1, names: namesIn(d)}
-	base := inputOf(v, segment(), exclude)
+	base := inputOf(v, candidatesOf(segment(), exclude))
 	more := links.NewSnapshot(append(segment().Links, links.Link{Name: "vethpod", Index: 77, Up: true}))
-	if !base.equal(inputOf(v, more, exclude)) {
+	if !base.equal(inputOf(v, candidatesOf(more, exclude))) {
 		t.Error("an excluded link that nobody names makes a difference")
 	}
 	gone := links.NewSnapshot(slices.DeleteFunc(segment().Links, func(l links.Link) bool { return l.Name == "veth9" }))
-	if base.equal(inputOf(v, gone, exclude)) {
+	if base.equal(inputOf(v, candidatesOf(gone, exclude))) {
 		t.Error("the loss of an excluded link that a scope names makes no difference")
 	}
 	v2 := &versioned{Desired: d, version: 2, names: v.names}
-	if base.equal(inputOf(v2, segment(), exclude)) {
+	if base.equal(inputOf(v2, candidatesOf(segment(), exclude))) {
 		t.Error("another version makes no difference")
 	}
+}
+
+// sets draws desired sets of few addresses, so that they often have some in common.
+func sets() *rapid.Generator[Desired] {
+	scopes := rapid.OneOf(rapid.Just(Scope{All: true}), rapid.Custom(func(t *rapid.T) Scope {
+		return Scope{Links: rapid.SliceOf(rapid.SampledFrom([]string{"eth0", "eth1", "tun0", "down0", "eth9"})).Draw(t, "links")}
+	}))
+	addrs := rapid.SampledFrom([]netip.Addr{
+		netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.3"),
+		netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2"), netip.MustParseAddr("ff02::1"),
+	})
+	return rapid.Map(rapid.MapOf(addrs, scopes), func(m map[netip.Addr]Scope) Desired { return Desired{Addresses: m} })
+}
+
+func TestChangedPlanEqualsANewOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := candidatesOf(segment(), nil)
+		before := sets().Draw(t, "first")
+		pl := makePlan(before, c)
+		for range 5 {
+			d := sets().Draw(t, "next")
+			old := map[portKey][]netip.Addr{}
+			for k, on := range pl.ports {
+				old[k] = slices.Clone(on)
+			}
+			touched := pl.change(difference(before, d), d, c)
+			want := makePlan(d, c)
+			same := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+			if diff := cmp.Diff(want, pl, cmp.AllowUnexported(plan{}, portKey{}), same); diff != "" {
+				t.Fatalf("(-new +changed)\n%s", diff)
+			}
+			for k := range want.ports {
+				if !touched[k] && !slices.Equal(old[k], want.ports[k]) {
+					t.Fatalf("%v is another, and not said to be touched", k)
+				}
+			}
+			for k := range old {
+				if !touched[k] && want.ports[k] == nil {
+					t.Fatalf("%v is gone, and not said to be touched", k)
+				}
+			}
+			before = d
+		}
+	})
 }

@@ -107,7 +107,7 @@ type inquirer struct {
 // openInquirers opens what the probe needs on every link in scope, sorted by name.
 func (e *Engine) openInquirers(r ProbeRequest) (list []*inquirer, err error) {
 	snap := e.source.Snapshot()
-	pl := makePlan(Desired{Addresses: map[netip.Addr]Scope{r.Addr: r.Scope}}, snap, e.exclude)
+	pl := makePlan(Desired{Addresses: map[netip.Addr]Scope{r.Addr: r.Scope}}, candidatesOf(snap, e.exclude))
 	own := *hardwareAddrs(snap)
 	byName := func(a, b portKey) int { return strings.Compare(a.link, b.link) }
 	for _, key := range slices.SortedFunc(maps.Keys(pl.ports), byName) {

@@ -25,6 +25,8 @@ type Scope struct {
 // Selects tells whether the link of that name is in the scope.
 func (s Scope) Selects(link string) bool { return s.All || slices.Contains(s.Links, link) }
 
+func (s Scope) equal(o Scope) bool { return s.All == o.All && slices.Equal(s.Links, o.Links) }
+
 // Problem is one reason why an address is not answered as desired.
 type Problem struct {
 	// Link is the name of the link at fault, or empty if it is not one of them alone.

@@ -1,6 +1,7 @@
 package l2
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -23,32 +24,19 @@ type placed struct {
 
 // publish shows what is in force and signals a change.
 func (w *worker) publish(s step) {
-	v := &view{version: s.input.version, addresses: make(map[netip.Addr]placed, len(w.entries))}
-	for a, e := range w.entries {
-		v.addresses[a] = placed{entry: e, problems: slices.Clone(s.plan.problems[a])}
+	v := &view{version: s.input.version}
+	fails := len(s.openErrs) > 0
+	for _, m := range w.ports {
+		fails = fails || len(m.failed) > 0
 	}
-	trouble := func(a netip.Addr, link string, err error) {
-		p := v.addresses[a]
-		p.problems = append(p.problems, Problem{Link: link, Reason: SocketFailed, Detail: err.Error()})
-		v.addresses[a] = p
+	if s.changed != nil && !fails && !w.troubled {
+		v.addresses = w.viewAfter(w.engine.view.Load(), s)
+	} else {
+		v.addresses = w.viewOf(s)
 	}
-	for key, err := range s.openErrs {
-		for _, a := range s.plan.ports[key] {
-			trouble(a, key.link, err)
-		}
-	}
+	w.troubled = fails
 	byLink := map[string]*LinkState{}
 	for key, m := range w.ports {
-		m.table.Load().each(func(e *entry) {
-			p := v.addresses[e.addr]
-			p.links = append(p.links, m.key.link)
-			v.addresses[e.addr] = p
-		})
-		for a, err := range m.failed {
-			if _, ok := v.addresses[a]; ok {
-				trouble(a, m.key.link, err)
-			}
-		}
 		l := byLink[m.key.link]
 		if l == nil {
 			l = &LinkState{Name: m.key.link}
@@ -60,17 +48,74 @@ func (w *worker) publish(s step) {
 			l.NDP, l.Groups = true, m.groups.joined()
 		}
 	}
-	for a, p := range v.addresses {
-		slices.Sort(p.links)
-		slices.SortFunc(p.problems, func(x, y Problem) int { return strings.Compare(x.Link, y.Link) })
-		v.addresses[a] = p
-	}
 	for _, l := range byLink {
 		v.links = append(v.links, *l)
 	}
 	slices.SortFunc(v.links, func(a, b LinkState) int { return strings.Compare(a.Name, b.Name) })
 	w.engine.view.Store(v)
 	signal(w.engine.changed)
+}
+
+// viewAfter is the view of a step that was about some addresses only, without failures before or
+// after it. It equals viewOf.
+func (w *worker) viewAfter(before *view, s step) map[netip.Addr]placed {
+	out := maps.Clone(before.addresses)
+	for _, a := range s.changed {
+		e := w.entries[a]
+		if e == nil {
+			delete(out, a)
+			continue
+		}
+		p := placed{entry: e, problems: slices.Clone(s.plan.problems[a])}
+		for _, m := range w.ports {
+			if m.table.Load().get(a) == e {
+				p.links = append(p.links, m.key.link)
+			}
+		}
+		out[a] = p.sorted()
+	}
+	return out
+}
+
+// viewOf makes the view of all addresses.
+func (w *worker) viewOf(s step) map[netip.Addr]placed {
+	out := make(map[netip.Addr]placed, len(w.entries))
+	for a, e := range w.entries {
+		out[a] = placed{entry: e, problems: slices.Clone(s.plan.problems[a])}
+	}
+	trouble := func(a netip.Addr, link string, err error) {
+		p := out[a]
+		p.problems = append(p.problems, Problem{Link: link, Reason: SocketFailed, Detail: err.Error()})
+		out[a] = p
+	}
+	for key, err := range s.openErrs {
+		for _, a := range s.plan.ports[key] {
+			trouble(a, key.link, err)
+		}
+	}
+	for _, m := range w.ports {
+		m.table.Load().each(func(e *entry) {
+			p := out[e.addr]
+			p.links = append(p.links, m.key.link)
+			out[e.addr] = p
+		})
+		for a, err := range m.failed {
+			if _, ok := out[a]; ok {
+				trouble(a, m.key.link, err)
+			}
+		}
+	}
+	for a, p := range out {
+		out[a] = p.sorted()
+	}
+	return out
+}
+
+// sorted puts links and problems in order.
+func (p placed) sorted() placed {
+	slices.Sort(p.links)
+	slices.SortFunc(p.problems, func(x, y Problem) int { return strings.Compare(x.Link, y.Link) })
+	return p
 }
 
 // Snapshot returns what the engine does now.

@@ -20,10 +20,14 @@ type worker struct {
 
 	entries map[netip.Addr]*entry
 	ports   map[portKey]*member
+	// candidates are the links as of the last look at them.
+	candidates candidates
 	// last is what the last reconcile did.
 	last step
 	// seen is the input of the last step that left nothing to do.
 	seen *input
+	// troubled is set while the view shows failures of the operating system.
+	troubled bool
 
 	// died receives ports whose socket has failed.
 	died    chan *port
@@ -35,6 +39,8 @@ type step struct {
 	input    *input
 	plan     plan
 	openErrs map[portKey]error
+	// changed are the addresses that it was about, if nothing else has changed.
+	changed []netip.Addr
 }
 
 // member is a port with what belongs to it.
@@ -63,13 +69,19 @@ func newWorker(e *Engine, ctx context.Context) *worker {
 func (w *worker) reconcile() (unfinished, failed bool) {
 	d := w.engine.desired.Load()
 	snap := w.engine.source.Snapshot()
-	w.own.Store(hardwareAddrs(snap))
-	in := inputOf(d, snap, w.engine.exclude)
+	if w.candidates.of != snap {
+		w.candidates = candidatesOf(snap, w.engine.exclude)
+		w.own.Store(hardwareAddrs(snap))
+	}
+	in := inputOf(d, w.candidates)
 	if w.seen != nil && w.seen.equal(in) {
 		return false, false // interfaces of others came or went
 	}
+	if w.seen != nil && slices.Equal(w.seen.links, in.links) {
+		return w.change(in)
+	}
 	w.seen = nil
-	pl := makePlan(d.Desired, snap, w.engine.exclude)
+	pl := makePlan(d.Desired, w.candidates)
 
 	for a := range w.entries {
 		if _, ok := pl.problems[a]; !ok {
@@ -99,6 +111,35 @@ func (w *worker) reconcile() (unfinished, failed bool) {
 	}
 	w.pace(ch)
 	w.last = step{input: in, plan: pl, openErrs: openErrs}
+	return w.resume()
+}
+
+// change does the work of reconcile where some addresses have changed, and nothing was amiss
+// before: it touches no others.
+func (w *worker) change(in *input) (unfinished, failed bool) {
+	changed := difference(w.seen.desired, in.desired)
+	w.seen = nil
+	pl := w.last.plan
+	touched := pl.change(changed, in.desired, w.candidates)
+	for _, a := range changed {
+		if _, desired := in.desired.Addresses[a]; !desired {
+			delete(w.entries, a)
+		} else if w.entries[a] == nil {
+			w.entries[a] = &entry{addr: a}
+		}
+	}
+	var ch change[round]
+	openErrs := map[portKey]error{}
+	for key := range touched {
+		if m, want := w.ports[key], pl.ports[key]; want == nil && m != nil {
+			m.port.table.Load().each(func(e *entry) { ch.remove = append(ch.remove, round{m.port, e}) })
+			w.drop(m.port)
+		} else if err := w.serve(key, want, &ch); err != nil {
+			openErrs[key] = err
+		}
+	}
+	w.pace(ch)
+	w.last = step{input: in, plan: pl, openErrs: openErrs, changed: changed}
 	return w.resume()
 }
 
