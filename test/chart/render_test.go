@@ -10,7 +10,10 @@ import (
 	"helm.sh/helm/v4/pkg/chart/v2/lint/support"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/lintel-lb/lintel/test/chart/render"
@@ -169,5 +172,38 @@ func TestPodSecurity(t *testing.T) {
 	}
 	if !*controller.SecurityContext.RunAsNonRoot || len(controller.Containers[0].SecurityContext.Capabilities.Add) > 0 || controller.HostNetwork {
 		t.Errorf("controller: %v", controller.SecurityContext)
+	}
+}
+
+// Whether a network obeys policies is its own matter; these select the right Pods and ports.
+func TestNetworkPolicies(t *testing.T) {
+	values := "networkpolicies: {enabled: true, defaultDeny: true, apiPort: 8443}\nprometheus: {metricsPort: 9999}"
+	all := objects(t, manifests(mustRender(t, lintel, values)))
+	policy := find[*networkingv1.NetworkPolicy](t, all, "lintel-controller").Spec
+	pod := find[*appsv1.Deployment](t, all, "lintel-controller").Spec.Template
+	selector, err := metav1.LabelSelectorAsSelector(&policy.PodSelector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !selector.Matches(labels.Set(pod.Labels)) {
+		t.Errorf("%v does not select %v", selector, pod.Labels)
+	}
+	var in, out []int32
+	for _, p := range policy.Ingress[0].Ports {
+		in = append(in, p.Port.IntVal)
+	}
+	for _, p := range policy.Egress[0].Ports {
+		out = append(out, p.Port.IntVal)
+	}
+	var open []int32
+	for _, p := range pod.Spec.Containers[0].Ports {
+		open = append(open, p.ContainerPort)
+	}
+	if !slices.Equal(in, open) || !slices.Equal(out, []int32{8443}) {
+		t.Errorf("let in %v of the open %v, and out %v", in, open, out)
+	}
+	deny := find[*networkingv1.NetworkPolicy](t, all, "lintel-default-deny").Spec
+	if len(deny.PodSelector.MatchLabels) > 0 || len(deny.PolicyTypes) != 2 || len(deny.Ingress)+len(deny.Egress) > 0 {
+		t.Errorf("default deny is %v", deny)
 	}
 }
