@@ -79,6 +79,7 @@ var other = map[string][2]string{
 	"speaker.memberlist.mlBindAddrOverride":                       {`"::"`},
 	"speaker.excludeInterfaces.enabled":                           {`false`},
 	"speaker.excludeInterfaces.patterns":                          {`["^wg.*"]`},
+	"speaker.stateDir":                                            {`/srv/lintel`},
 	"speaker.updateStrategy":                                      {`{type: OnDelete}`},
 	"crds.enabled":                                                {`false`},
 	"networkpolicies.enabled":                                     {`true`},
