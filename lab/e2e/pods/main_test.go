@@ -43,9 +43,9 @@ func setup(ctx context.Context, l *lab.Lab) error {
 	if err := (image.Build{Dir: install.Root(), Package: "./cmd/lintel", Version: "next"}).Program(ctx, lintelBinary); err != nil {
 		return err
 	}
-	for ref, make := range map[string]func(string) error{next: nextArchive, fileCaps: fileCapsArchive} {
+	for ref, write := range map[string]func(string) error{next: nextArchive, fileCaps: fileCapsArchive} {
 		archive := filepath.Join(dir, filepath.Ext(filepath.Base(ref))+"image.tar")
-		if err := make(archive); err != nil {
+		if err := write(archive); err != nil {
 			return fmt.Errorf("%s: %w", ref, err)
 		}
 		if err := l.Load(ctx, archive); err != nil {
