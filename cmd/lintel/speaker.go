@@ -159,13 +159,14 @@ func runSpeaker(ctx context.Context, args []string) error {
 	}
 	peers := &speaker.Peers{Log: log, Cache: store, Members: membership, Secret: f.secretName,
 		Matches: func(l map[string]string) bool { return selector.Matches(labels.Set(l)) }}
+	services, slices := speaker.Sources(clientset)
 	spk := speaker.New(speaker.Config{
 		Node: f.node, Namespace: c.namespace, Pod: c.podName, Classes: translate.ParseClasses(c.lbClass),
 		Settings: lb.Settings{IgnoreExcludeLabel: f.ignoreExclude},
 		Usable:   func(l *links.Link) bool { ok, _ := links.Eligible(l, exclude); return ok },
 		JoinWait: joinWait, Keep: keep, MembersSecret: f.secretName,
 	}, speaker.Parts{
-		Log: log, Cache: store, Client: client, Events: events,
+		Log: log, Cache: store, Client: client, Events: events, Services: services, Slices: slices,
 		Engine: engine, BGP: routes, BFD: bridge, Members: membership, Links: watcher, Gate: gate, Speakers: peers.Known,
 	}, metrics)
 	peers.Borrowing = spk.Borrowing()

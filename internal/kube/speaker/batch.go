@@ -4,7 +4,6 @@ import (
 	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/lintel-lb/lintel/internal/kube/translate"
 	"github.com/lintel-lb/lintel/internal/lb"
@@ -32,33 +31,10 @@ func newBatch() *batch {
 	}
 }
 
-func (b *batch) setService(classes translate.Classes, svc *corev1.Service) {
-	k := lb.ServiceKey{Namespace: svc.Namespace, Name: svc.Name}
-	if ok, _ := classes.Handles(svc); !ok {
-		b.services[k] = nil
-		return
+// slice records what an EndpointSlice adds to its Service; nil means that the slice is gone.
+func (b *batch) slice(v sliceSum, sum *translate.SliceSum) {
+	if b.slices[v.of] == nil {
+		b.slices[v.of] = map[string]*translate.SliceSum{}
 	}
-	b.services[k] = translate.Service(svc)
-}
-
-func (b *batch) removeService(svc *corev1.Service) {
-	b.services[lb.ServiceKey{Namespace: svc.Namespace, Name: svc.Name}] = nil
-}
-
-func (b *batch) setSlice(s *discoveryv1.EndpointSlice) {
-	sum := translate.Slice(s)
-	b.slice(s, &sum)
-}
-
-func (b *batch) removeSlice(s *discoveryv1.EndpointSlice) { b.slice(s, nil) }
-
-func (b *batch) slice(s *discoveryv1.EndpointSlice, sum *translate.SliceSum) {
-	k, ok := translate.SliceOwner(s)
-	if !ok {
-		return
-	}
-	if b.slices[k] == nil {
-		b.slices[k] = map[string]*translate.SliceSum{}
-	}
-	b.slices[k][s.Name] = sum
+	b.slices[v.of][v.name] = sum
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/lintel-lb/lintel/internal/config"
@@ -129,25 +128,13 @@ func (s *Speaker) giveBack(ctx context.Context) {
 
 // surplus is a batch that removes what the lists of the API server do not have.
 func (s *Speaker) surplus(ctx context.Context) (*batch, error) {
-	var (
-		services       corev1.ServiceList
-		endpointSlices discoveryv1.EndpointSliceList
-		nodes          corev1.NodeList
-	)
-	err := errors.Join(s.Cache.List(ctx, &services), s.Cache.List(ctx, &endpointSlices), s.Cache.List(ctx, &nodes))
-	if err != nil {
+	var nodes corev1.NodeList
+	if err := s.Cache.List(ctx, &nodes); err != nil {
 		return nil, fmt.Errorf("speaker: %w", err)
 	}
-	has := map[lb.ServiceKey]bool{}
-	for i := range services.Items {
-		o := &services.Items[i]
-		ok, _ := s.config.Classes.Handles(o)
-		has[lb.ServiceKey{Namespace: o.Namespace, Name: o.Name}] = ok
-	}
-	hasSlice := map[lb.ServiceKey]bool{}
-	for i := range endpointSlices.Items {
-		hasSlice[lb.ServiceKey{Namespace: endpointSlices.Items[i].Namespace, Name: endpointSlices.Items[i].Name}] = true
-	}
+	has, hasSlice := map[lb.ServiceKey]bool{}, map[lb.ServiceKey]bool{}
+	s.liveServices.Each(func(v keyed) { has[v.key] = v.service != nil })
+	s.liveSlices.Each(func(v sliceSum) { hasSlice[lb.ServiceKey{Namespace: v.of.Namespace, Name: v.name}] = true })
 	hasNode := map[string]bool{}
 	for i := range nodes.Items {
 		hasNode[nodes.Items[i].Name] = true

@@ -46,8 +46,6 @@ func TestTheCopyStandsInForTheAPIServer(t *testing.T) {
 	mine := ownedBy("n1")
 	meta := metav1.ObjectMeta{Namespace: "default", Name: "web", Labels: map[string]string{discoveryv1.LabelServiceName: "web"}}
 	h := prepare(t,
-		&corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer}},
-		&discoveryv1.EndpointSlice{ObjectMeta: meta},
 		&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n2"}})
 	h.speaker.config.Keep = worldfile.New(t.TempDir(), copyOrigin)
 	h.speaker.borrow(h.saved(map[string]string{"web": mine[0], "gone": mine[1], "routed": "198.51.100.1"}))
@@ -85,6 +83,12 @@ func TestTheCopyStandsInForTheAPIServer(t *testing.T) {
 	h.post(func(b *batch) { b.config = true })
 	h.until("that this changes nothing", func() bool { return slices.Equal(h.engine.announced(), want) })
 
+	svc := &corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer},
+		Status: corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{Ingress: []corev1.LoadBalancerIngress{{IP: mine[0]}}}}}
+	slice := &discoveryv1.EndpointSlice{ObjectMeta: meta, AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}}}
+	if err := errors.Join(h.speaker.liveServices.Replace([]any{svc}, "1"), h.speaker.liveSlices.Replace([]any{slice}, "1")); err != nil {
+		t.Fatal(err)
+	}
 	close(live)
 	h.until("what the API server says", func() bool { return slices.Equal(h.engine.announced(), mine[:1]) })
 	h.until("that the route is gone", func() bool { _, has := told(); return !has })

@@ -236,6 +236,7 @@ func prepare(t *testing.T, more ...client.Object) *harness {
 	h.speaker = New(Config{Node: "n1", Namespace: "metallb-system", Classes: translate.ParseClasses(""), JoinWait: time.Minute,
 		Usable: func(*links.Link) bool { return true }},
 		Parts{Log: slog.New(slog.DiscardHandler), Cache: readingCache{&informertest.FakeInformers{Scheme: scheme}, c}, Client: c,
+			Services: noObjects{&corev1.ServiceList{}}, Slices: noObjects{&discoveryv1.EndpointSliceList{}},
 			Events: h.events, Engine: h.engine, BGP: h.bgp, Members: h.members, Links: fixedLinks{}}, metrics)
 	return h
 }

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -78,13 +79,17 @@ type LinkSource interface {
 
 // Parts are what a speaker is put together from. All but Gate are required.
 type Parts struct {
-	Log     *slog.Logger
-	Cache   cache.Cache
-	Client  client.Client
-	Events  record.EventRecorder
-	Engine  Engine
-	Members members.Membership
-	Links   LinkSource
+	Log    *slog.Logger
+	Cache  cache.Cache
+	Client client.Client
+	// Services and Slices list and watch the Services and EndpointSlices of the cluster. Those that
+	// the source leaves out take no part: none but Services of type LoadBalancer need be in it, and
+	// no slices of headless Services. See Sources.
+	Services, Slices toolscache.ListerWatcher
+	Events           record.EventRecorder
+	Engine           Engine
+	Members          members.Membership
+	Links            LinkSource
 	// BGP announces routes, and BFD, if not nil, watches the paths to its peers.
 	BGP BGPEngine
 	BFD *BFDBridge
@@ -99,11 +104,14 @@ type Speaker struct {
 	Parts
 	config Config
 
-	inbox     *inbox.Inbox[batch]
-	questions chan func(*Speaker)
-	reports   *reports
-	metrics   *Metrics
-	deciding  atomic.Bool
+	inbox *inbox.Inbox[batch]
+	// liveServices and liveSlices are what the API server says of them.
+	liveServices *watch.Values[*corev1.Service, keyed]
+	liveSlices   *watch.Values[*discoveryv1.EndpointSlice, sliceSum]
+	questions    chan func(*Speaker)
+	reports      *reports
+	metrics      *Metrics
+	deciding     atomic.Bool
 	// started is closed when the loop begins, ended when it has ended.
 	started, ended chan struct{}
 	// borrowing receives the copy on the disk when it is taken into use.
@@ -182,6 +190,7 @@ func New(c Config, p Parts, m *Metrics) *Speaker {
 		failures:      map[holding]string{},
 		fresh:         map[netip.Addr]bool{},
 	}
+	s.liveServices, s.liveSlices = s.services(), s.endpoints()
 	s.probes = newProbes(p.Engine, func(a netip.Addr, r probeResult) {
 		s.inbox.Post(func(b *batch) { b.probes[a] = r })
 	})
@@ -196,6 +205,11 @@ func (s *Speaker) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("speaker: %w", err)
 	}
+	var followers sync.WaitGroup
+	defer followers.Wait()
+	followers.Go(func() { s.liveServices.Run(ctx) })
+	followers.Go(func() { s.liveSlices.Run(ctx) })
+	synced = append(synced, s.liveServices.Synced, s.liveSlices.Synced)
 	linksChanged, bgpChanged := s.Links.Subscribe(), s.BGP.Subscribe()
 	waiting, stop := context.WithCancel(ctx)
 	complete, waited := completed(waiting, synced)
@@ -241,18 +255,6 @@ func (s *Speaker) Ready() error {
 
 // watch registers for all changes that the World is made of.
 func (s *Speaker) watch(ctx context.Context) ([]watch.Synced, error) {
-	services, err := watch.Objects(ctx, s.Cache, &corev1.Service{},
-		func(o *corev1.Service) { s.inbox.Post(func(b *batch) { b.setService(s.config.Classes, o) }) },
-		func(o *corev1.Service) { s.inbox.Post(func(b *batch) { b.removeService(o) }) })
-	if err != nil {
-		return nil, err
-	}
-	slices, err := watch.Objects(ctx, s.Cache, &discoveryv1.EndpointSlice{},
-		func(o *discoveryv1.EndpointSlice) { s.inbox.Post(func(b *batch) { b.setSlice(o) }) },
-		func(o *discoveryv1.EndpointSlice) { s.inbox.Post(func(b *batch) { b.removeSlice(o) }) })
-	if err != nil {
-		return nil, err
-	}
 	nodes, err := watch.Objects(ctx, s.Cache, &corev1.Node{},
 		func(o *corev1.Node) { s.inbox.Post(func(b *batch) { b.nodes[o.Name] = translate.Node(o) }) },
 		func(o *corev1.Node) { s.inbox.Post(func(b *batch) { b.nodes[o.Name] = nil }) })
@@ -271,5 +273,5 @@ func (s *Speaker) watch(ctx context.Context) ([]watch.Synced, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(configs, services, slices, nodes, setting), nil
+	return append(configs, nodes, setting), nil
 }
