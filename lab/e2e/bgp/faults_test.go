@@ -212,8 +212,7 @@ func (s *scene) restart(p netip.Prefix, node string, how syscall.Signal) (r prob
 	before := s.speaker(node)
 	if how == syscall.SIGKILL && before.Status.ContainerStatuses[0].RestartCount > 0 {
 		// A container that ended before in the same Pod is kept waiting by kubelet.
-		s.kubectl("-n", install.Namespace, "delete", "pod", before.Name, "--wait=false")
-		s.restarted(node, before)
+		s.replace(node)
 		before = s.speaker(node)
 		s.whole(p, node)
 	}
@@ -236,6 +235,14 @@ func (s *scene) restart(p netip.Prefix, node string, how syscall.Signal) (r prob
 	})
 	took = time.Since(began).Round(time.Millisecond)
 	return load.Stop(), took
+}
+
+// replace gives a node another speaker.
+func (s *scene) replace(node string) {
+	s.t.Helper()
+	before := s.speaker(node)
+	s.kubectl("-n", install.Namespace, "delete", "pod", before.Name, "--wait=false")
+	s.restarted(node, before)
 }
 
 // speaker is the speaker's Pod on a node.

@@ -51,6 +51,10 @@ func BenchmarkNodeIsLost(b *testing.B) {
 					lost = append(lost, gap)
 					b.Logf("%d: %.0f ms; %s", len(lost), ms(gap), line.tell(r, "fault"))
 					s.Repair("n3")
+					if fault != lab.FaultCrashed {
+						// The pauses between attempts grow with failures in a row.
+						s.replace("n3")
+					}
 					s.watched()
 					s.spread(v4)
 				}
