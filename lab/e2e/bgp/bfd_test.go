@@ -3,6 +3,7 @@ package bgp
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -261,7 +262,7 @@ apiVersion: v1
 kind: Secret
 metadata: {name: '{{.Name}}', namespace: metallb-system}
 type: Opaque
-stringData: { {{range $id, $key := .Vars.Keys}}"{{$id}}": '{{$key}}', {{end}} }
+data: { {{range $id, $key := .Vars.Keys}}"{{$id}}": {{$key}}, {{end}} }
 `
 
 // signedBIRD is BIRD with one session, watched by BFD with these keys.
@@ -302,7 +303,14 @@ func TestBFDAuthentication(t *testing.T) {
 		}
 	})
 	start(`password "right" { id 1; }; password "second" { id 2; };`)
-	keys := func(keys map[string]string) { t.Helper(); s.Apply(bfdKeys, map[string]any{"Keys": keys}) }
+	keys := func(keys map[string]string) {
+		t.Helper()
+		data := map[string]string{} // an entry that is taken out of stringData stays in the Secret
+		for id, key := range keys {
+			data[id] = base64.StdEncoding.EncodeToString([]byte(key))
+		}
+		s.Apply(bfdKeys, map[string]any{"Keys": data})
+	}
 	signWith := func(id int) {
 		t.Helper()
 		s.profile("transmitInterval: 100", "receiveInterval: 100",
