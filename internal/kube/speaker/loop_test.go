@@ -403,6 +403,26 @@ func TestNodesOfTheClusterAreNoConflict(t *testing.T) {
 	h.until("the announcement", func() bool { return len(h.engine.announced()) == 2 })
 }
 
+func TestStationThatTurnsOutToBeANode(t *testing.T) {
+	h := start(t)
+	mine := ownedBy("n1")
+	h.service("old", mine[0])
+	h.members.become("n1")
+	h.until("the first address", func() bool { return len(h.engine.announced()) == 1 })
+	h.engine.mu.Lock()
+	h.engine.conflict = &l2.Conflict{Link: "eth0", MAC: links.MAC{2, 0, 0, 0, 0, 2}}
+	h.engine.mu.Unlock()
+	h.service("new", mine[1])
+	k := lb.ServiceKey{Namespace: "default", Name: "new"}
+	h.until("the verdict AddressConflict", func() bool {
+		var v []lb.Verdict
+		h.ask(func(s *Speaker) { v = s.decider.Verdicts(k, "n1") })
+		return len(v) == 1 && v[0].Reason == lb.AddressConflict
+	})
+	h.members.become("n1", "n2")
+	h.until("the announcement", func() bool { return len(h.engine.announced()) == 2 })
+}
+
 func TestAnUnchangedWorldLeavesTheEngineAlone(t *testing.T) {
 	h := start(t)
 	mine := ownedBy("n1")

@@ -104,6 +104,7 @@ func (s *Speaker) applyMembers(waited bool) {
 		}
 	}
 	s.clusterMACs = cluster
+	s.acquit()
 	s.decider.SetMembers(m)
 }
 

@@ -35,8 +35,8 @@ type probes struct {
 
 // probeResult is the outcome of one inquiry.
 type probeResult struct {
-	// conflict names the station that has the address; empty where none has.
-	conflict string
+	// conflict is the station that has the address; nil where none has.
+	conflict *l2.Conflict
 	// again is set instead when it is time to ask once more.
 	again bool
 }
@@ -65,7 +65,7 @@ func (p *probes) start(ctx context.Context, r l2.ProbeRequest) {
 		// An address that could not be asked for is announced: not knowing is no conflict.
 		out := probeResult{}
 		if c := result.Conflict; c != nil && (err == nil || !errors.Is(err, l2.ErrNoLink)) {
-			out.conflict = fmt.Sprintf("%s on %s", c.MAC, c.Link)
+			out.conflict = c
 		}
 		p.post(r.Addr, out)
 	})
@@ -130,18 +130,37 @@ func (s *Speaker) probed(ctx context.Context, a netip.Addr, r probeResult) {
 		s.probes.stop(a)
 	case r.again:
 		s.ask(ctx, a, l2.Scope{All: scope.All, Links: scope.Links})
-	case r.conflict == "":
+	case r.conflict == nil, s.clusterMACs[r.conflict.MAC]:
 		s.decider.SetProbe(a, nil)
 		s.probes.stop(a)
 	default:
-		if held.Conflict != r.conflict {
-			s.Log.Warn("another station has an address; it is not announced", "address", a, "station", r.conflict)
+		station := fmt.Sprintf("%s on %s", r.conflict.MAC, r.conflict.Link)
+		if held.Conflict != station {
+			s.Log.Warn("another station has an address; it is not announced", "address", a, "station", station)
 			for _, k := range s.decider.Holders(a) {
 				s.Events.Eventf(serviceRef(k, s.decider.World().Services[k]), corev1.EventTypeWarning, "addressConflict",
-					"%s is not announced from node %q: %s answers for it; take it away from there, or keep it out of the pool", a, s.config.Node, r.conflict)
+					"%s is not announced from node %q: %s answers for it; take it away from there, or keep it out of the pool", a, s.config.Node, station)
 			}
 		}
-		s.decider.SetProbe(a, &lb.Probe{Conflict: r.conflict})
+		s.decider.SetProbe(a, &lb.Probe{Conflict: station})
 		s.probes.later(ctx, a)
+		s.suspects[a] = r.conflict.MAC
+	}
+}
+
+// acquit ends what was taken for a conflict where the station has turned out to be a node of
+// the cluster: one that this node had not met when it asked, as happens when all of them start.
+func (s *Speaker) acquit() {
+	for a, mac := range s.suspects {
+		held, waiting := s.decider.World().Probes[a]
+		if waiting && held.Conflict != "" && !s.clusterMACs[mac] {
+			continue
+		}
+		delete(s.suspects, a)
+		if waiting && held.Conflict != "" {
+			s.Log.Info("the station that has an address is a node of the cluster", "address", a, "mac", mac)
+			s.decider.SetProbe(a, nil)
+			s.probes.stop(a)
+		}
 	}
 }

@@ -136,6 +136,8 @@ type Speaker struct {
 	probes     *probes
 	// clusterMACs are the addresses of the links of all nodes. The map is replaced, not changed.
 	clusterMACs map[links.MAC]bool
+	// suspects are the stations for whose sake new addresses are not announced.
+	suspects map[netip.Addr]links.MAC
 	// conflicts are the claims of other stations that were reported, by address.
 	conflicts map[netip.Addr]claim
 	// silent are the addresses that nobody announces, with the reason that was reported.
@@ -186,6 +188,7 @@ func New(c Config, p Parts, m *Metrics) *Speaker {
 		sliceOwner:    map[lb.ServiceKey]lb.ServiceKey{},
 		conflicts:     map[netip.Addr]claim{},
 		disputed:      map[netip.Addr]bool{},
+		suspects:      map[netip.Addr]links.MAC{},
 		silent:        map[holding]lb.Reason{},
 		failures:      map[holding]string{},
 		fresh:         map[netip.Addr]bool{},
