@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	// openHold is how long an OPEN may take (RFC 4271, section 8.2.2: "a large value").
-	openHold = 4 * time.Minute
+	// openHold is how long an OPEN may take. RFC 4271, section 8.2.2, suggests 4 minutes, "a large
+	// value". A router that lives answers within a second; one that got another TCP MD5 key while
+	// the connection came up never does, and a new attempt is what helps then.
+	openHold = 20 * time.Second
 	// readSlack is what the read deadline allows beyond the hold timer, which is the
 	// session's and decides first.
 	readSlack = 10 * time.Second
