@@ -328,7 +328,7 @@ func (s *scene) paths(ctx context.Context, want int) error {
 			FIB bool `json:"fib"`
 		} `json:"nexthops"`
 	}
-	if err := json.Unmarshal([]byte(out), &routes); err != nil {
+	if err := json.Unmarshal(out, &routes); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	n := 0
