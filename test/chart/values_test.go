@@ -30,6 +30,7 @@ var other = map[string][2]string{
 	"tls.speakerMetricsTLSSecret":                                 {`cert`},
 	"prometheus.scrapeAnnotations":                                {`true`},
 	"prometheus.metricsPort":                                      {`9999`},
+	"prometheus.metricsHTTPAddress":                               {`"127.0.0.1:7472"`},
 	"prometheus.rbacPrometheus":                                   {`false`, serviceMonitor},
 	"prometheus.serviceAccount":                                   {`another`, serviceMonitor},
 	"prometheus.namespace":                                        {`another`, serviceMonitor},

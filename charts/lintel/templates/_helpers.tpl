@@ -43,6 +43,9 @@ timeoutSeconds: {{ .timeoutSeconds }}
 - --port={{ $root.Values.prometheus.metricsPort }}
 - --health-probe-port={{ include "lintel.healthPort" . }}
 - --log-level={{ (index $root.Values (last .)).logLevel }}
+{{- with $root.Values.prometheus.metricsHTTPAddress }}
+- {{ printf "--metrics-http-address=%s" . | quote }}
+{{- end }}
 {{- with $root.Values.loadBalancerClass }}
 - {{ printf "--lb-class=%s" . | quote }}
 {{- end }}
