@@ -61,7 +61,8 @@ func TestBadPeers(t *testing.T) {
 		reason                      string
 		words                       []string
 	}{
-		{name: "duplicate", address: router4, reason: "DuplicatePeer", words: []string{router4, good, "delete one of the two"}},
+		// Of two that were made in the same second the one with the lower name holds.
+		{name: "twin", address: router4, reason: "DuplicatePeer", words: []string{router4, good, "delete one of the two"}},
 		{name: "no-secret", address: router6, line: "passwordSecret: {name: none}", reason: "UnknownSecret", words: []string{`create Secret "none"`}},
 		{name: "keyless", address: router6, secret: "basic-auth", reason: "InvalidSecret", words: []string{`it must have a key "password"`}},
 		{name: "wrong-type", address: router6, secret: "ssh-auth", reason: "InvalidSecret", words: []string{`"kubernetes.io/basic-auth" is expected`}},

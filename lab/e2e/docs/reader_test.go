@@ -61,7 +61,9 @@ func newReader(t *testing.T, env *labtest.Env, page string) *reader {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), stepTime)
 		defer cancel()
-		if err := r.run(ctx, docpage.Step{Text: "kubectl -n " + install.Namespace + " delete --all " + kinds}); err != nil {
+		// Services first, so that the next page finds all addresses free.
+		script := "kubectl delete --all services\nkubectl -n " + install.Namespace + " delete --all " + kinds
+		if err := r.run(ctx, docpage.Step{Text: script}); err != nil {
 			t.Errorf("clean up: %v", err)
 		}
 	})
