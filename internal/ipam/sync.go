@@ -30,7 +30,7 @@ func (a *Allocator) Sync(svc *lb.Service, ns Namespace, now time.Time) Outcome {
 		return p.asIs(refuse(NoConfig, "", "no configuration was read yet"))
 	}
 	if svc.OtherController != "" {
-		return p.asIs(refuse(ForeignStatus, "remove the other controller's status, or give the Service another loadBalancerClass",
+		return p.asIs(refuse(ForeignStatus, "if that controller is gone, remove its finalizer; else create the Service with a spec.loadBalancerClass",
 			"the status belongs to %s", svc.OtherController))
 	}
 	if len(a.pools) == 0 && !a.hadPools {

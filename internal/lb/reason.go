@@ -155,6 +155,9 @@ func (v Verdict) Sentence() string {
 	case NotLoadBalancer:
 		return "the Service is not of type LoadBalancer; set spec.type to LoadBalancer"
 	case OtherClass:
+		if v.Subject == "" {
+			return "the Service has no spec.loadBalancerClass, and only the classes given by --lb-class are served; create it again with one of them"
+		}
 		return fmt.Sprintf("spec.loadBalancerClass %q belongs to another implementation; this one serves the class given by --lb-class", v.Subject)
 	case NoConfig:
 		return "the speaker has not read its configuration yet; it will decide when it has"
@@ -163,7 +166,7 @@ func (v Verdict) Sentence() string {
 	case NoAddress:
 		return "the Service has no address yet; its events say why the controller gave none"
 	case InvalidIngress:
-		return fmt.Sprintf("status.loadBalancer.ingress holds %q, which is not an IP address; another controller may be writing this Service", v.Subject)
+		return fmt.Sprintf("status.loadBalancer.ingress holds %q, which is not an IP address; another controller may be writing this Service: end it, or create the Service with a spec.loadBalancerClass", v.Subject)
 	case AddressNotInPool:
 		return "no accepted IPAddressPool contains the address; add it to a pool, or let the controller give another one"
 	case NoAdvertisement:
@@ -173,7 +176,7 @@ func (v Verdict) Sentence() string {
 	case NoEndpoints:
 		return "the Service has no ready endpoint on any node; see kubectl get endpointslices"
 	case SharedNoCommonNode:
-		return "Services that share the address have no node in common that all of them allow (advertisement, or an endpoint for traffic policy Local)"
+		return "Services that share the address have no node in common that all of them allow (advertisement, or an endpoint for traffic policy Local); let them meet on a node, or give one another address"
 	case NodeNotSelected:
 		return "the nodeSelectors of the advertisements do not match the labels of this node"
 	case NodeUnknown:
@@ -181,7 +184,7 @@ func (v Verdict) Sentence() string {
 	case NodeExcluded:
 		return fmt.Sprintf("the node is labelled %s; remove the label or start the speakers with --ignore-exclude-lb", LabelExclude)
 	case NodeNetworkUnavailable:
-		return "the node's condition NetworkUnavailable is True; the network plugin has not finished, or it has failed"
+		return "the node's condition NetworkUnavailable is True; the network plugin has not finished, or it has failed; look at its pod on this node"
 	case SpeakerNotAlive:
 		return "the speaker of this node is not alive, or cannot be reached by the others on the memberlist port (7946 TCP and UDP)"
 	case NoLocalEndpoint:

@@ -257,6 +257,7 @@ func TestWrongValues(t *testing.T) {
 		{`speaker: {excludeInterfaces: {patterns: ["("]}}`, "speaker.excludeInterfaces.patterns"},
 		{`tls: {minVersion: TLS1.2}`, "/tls/minVersion"},
 		{`prometheus: {prometheusRule: {addressPoolUsage: {thresholds: [{percent: 101}]}}}`, "thresholds/0/percent"},
+		{`speaker: {image: {repository: quay.io/metallb/speaker}}`, "speaker.image.repository: "},
 		{`configInline: {}`, "configInline: "},
 		{`tls: {cipherSuites: TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}`, "tls.cipherSuites: "},
 		{`speaker: {readinessProbe: {port: 1}}`, "speaker.readinessProbe.port"},

@@ -134,7 +134,8 @@ func (o ownNode) address(f lb.Family) netip.Addr {
 }
 
 // attributes are the path attributes of a prefix towards one peer. Where the session runs over
-// the other family, the next hop is the node's own address of the prefix's family.
+// the other family, the next hop is the node's own address of the prefix's family, unless that
+// is on another link than the peer: then it is left to the session, which takes one of its link.
 func (o ownNode) attributes(c bgp.SessionConfig, prefix netip.Prefix, m merged) bgp.Attributes {
 	a := bgp.Attributes{Prepend: m.prepend, LinkBandwidth: m.bandwidth, GracefulShutdown: m.gracefulShutdown}
 	if m.med != nil {
@@ -162,9 +163,24 @@ func (o ownNode) attributes(c bgp.SessionConfig, prefix netip.Prefix, m merged) 
 		remote = c.PeerRange.Addr()
 	}
 	if remote.IsValid() && remote.Is4() != prefix.Addr().Is4() {
-		a.NextHop = o.address(lb.FamilyOf(prefix.Addr()))
+		a.NextHop = o.nextHop(remote, lb.FamilyOf(prefix.Addr()))
 	}
 	return a
+}
+
+// nextHop is the node's address of a family for a peer that is spoken to over the other one;
+// invalid if the link towards the peer has better ones.
+func (o ownNode) nextHop(peer netip.Addr, f lb.Family) netip.Addr {
+	own := o.address(f)
+	for _, l := range o.links {
+		hasFamily := slices.ContainsFunc(l.Prefixes, func(p netip.Prefix) bool {
+			return lb.FamilyOf(p.Addr()) == f && l.OnSubnet(p.Addr())
+		})
+		if l.OnSubnet(peer) && hasFamily && !l.OnSubnet(own) {
+			return netip.Addr{}
+		}
+	}
+	return own
 }
 
 // bfdPath is a BFD session that belongs to a peer. Where the peer is unnumbered, the key has

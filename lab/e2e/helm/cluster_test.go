@@ -150,8 +150,27 @@ func (c *cluster) reset() {
 	if out, err := c.tryHelm("uninstall", release, "--ignore-not-found", "--wait", "--cascade", "foreground"); err != nil {
 		c.t.Errorf("helm uninstall: %v\n%s", err, out)
 	}
-	c.kubectl("", "delete", "--ignore-not-found", "--filename", filepath.Join(install.Root(), "config", "lintel.yaml"))
+	c.removeDefinitions()
 	c.kubectl("", "--namespace", c.Namespace, "delete", "service", "web", "--ignore-not-found")
+}
+
+// removeDefinitions removes what the manifests have. The API server may forget to go on with a
+// definition that was deleted seconds after it was made ("storage is (re)initializing"), until
+// it changes again.
+func (c *cluster) removeDefinitions() {
+	c.t.Helper()
+	var out string
+	var err error
+	for range 4 {
+		out, err = c.run("", "kubectl", "delete", "--ignore-not-found", "--timeout=30s", "--filename", filepath.Join(install.Root(), "config", "lintel.yaml"))
+		if err == nil {
+			return
+		}
+		if _, err := c.run("", "kubectl", "annotate", "--overwrite", "crd", "--all", "lab.lintel.dev/changed="+time.Now().Format("150405")); err != nil {
+			c.t.Log(err) // a definition that went in the meantime
+		}
+	}
+	c.t.Errorf("kubectl delete: %v\n%s", err, out)
 }
 
 // footprint is what a node has of addresses, routes, rules and tables of the packet filter.
