@@ -114,7 +114,7 @@ test-net: root packages ## Namespace tests: the real kernel, FRR, BIRD (root)
 test-lab: root lab ## End-to-end tests on a real Kubernetes in the lab (root)
 	@echo "== the lab and end-to-end tests"
 	@rm -rf lab/bin/audit && mkdir lab/bin/audit
-	@cd lab && bin/lab setup && LINTEL_AUDIT=$(CURDIR)/lab/bin/audit go test -count=1 -p 2 -timeout 30m ./e2e/layer2 ./e2e/... . ./labtest
+	@cd lab && bin/lab setup && LINTEL_AUDIT=$(CURDIR)/lab/bin/audit go test -count=1 -p 2 -timeout 30m ./e2e/takeover ./e2e/layer2 ./e2e/bgp ./e2e/pods ./e2e/... . ./labtest
 	@echo "== service accounts may do what they have done, and nothing else"
 	@lab/bin/rights -config config lab/bin/audit
 

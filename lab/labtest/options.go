@@ -32,6 +32,10 @@ type Options struct {
 	// SystemNamespaces hold Pods whose logs belong to what a failed test
 	// leaves, besides those of the test's own namespace.
 	SystemNamespaces []string
+
+	// Unaudited is set where tests install and remove the programs: whose
+	// rights go before he does asks for what he may not.
+	Unaudited bool
 }
 
 // Program is a Go program that becomes an image.

@@ -202,7 +202,7 @@ func (s *suite) up(ctx context.Context, images []string) error {
 	} else if !errors.Is(err, lab.ErrNoLab) {
 		return fmt.Errorf("labtest: %w", err)
 	}
-	if dir := os.Getenv(envAudit); dir != "" {
+	if dir := os.Getenv(envAudit); dir != "" && !s.opts.Unaudited {
 		opts.AuditLog = filepath.Join(dir, opts.Name+".log")
 	}
 	opts.Images = append(images, opts.Images...)

@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 	opts := install.Options(lab.Options{Name: "takeover", Nodes: 3})
 	opts.Programs = append(opts.Programs, metallb("controller"), metallb("speaker"))
 	opts.Setup = setup
+	opts.Unaudited = true
 	labtest.Main(m, opts)
 }
 
