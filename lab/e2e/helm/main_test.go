@@ -21,7 +21,7 @@ var helmBinary string
 
 func TestMain(m *testing.M) {
 	labtest.Main(m, labtest.Options{
-		Unaudited: true,
+		Unaudited:        true,
 		Lab:              lab.Options{Name: "helm", Nodes: 3, Clients: 2},
 		Setup:            setup,
 		SystemNamespaces: []string{install.Namespace},
