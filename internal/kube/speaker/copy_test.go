@@ -64,9 +64,7 @@ func TestTheCopyStandsInForTheAPIServer(t *testing.T) {
 		_, has = h.bgp.set.Peers["wan"].Routes[routed]
 		return h.bgp.set.Complete, has
 	}
-	if complete, has := told(); !complete || !has {
-		t.Errorf("BGP was told a complete set: %t, with the route: %t", complete, has)
-	}
+	h.until("that BGP was told a complete set with the route", func() bool { complete, has := told(); return complete && has })
 	h.ask(func(s *Speaker) {
 		if r := s.inspect(nil); !slices.ContainsFunc(r.Problems, func(p string) bool { return strings.Contains(p, "works from the copy of") }) {
 			t.Errorf("the problems are %q", r.Problems)

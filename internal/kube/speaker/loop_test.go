@@ -186,13 +186,21 @@ func (b *fakeBGP) Snapshot() map[string]bgp.Status {
 
 func start(t *testing.T) *harness {
 	t.Helper()
+	h := twoNodes(t)
+	h.run(nil)
+	return h
+}
+
+// twoNodes makes a speaker of two nodes that does not run yet: what it is told before it runs was
+// there before it.
+func twoNodes(t *testing.T) *harness {
+	t.Helper()
 	h := prepare(t)
 	for _, n := range []string{"n1", "n2"} {
 		h.post(func(b *batch) {
 			b.nodes[n] = &lb.Node{Name: n, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}
 		})
 	}
-	h.run(nil)
 	return h
 }
 
@@ -332,9 +340,10 @@ func (h *harness) ask(f func(*Speaker)) {
 }
 
 func TestNewAddressesAreProbedOnce(t *testing.T) {
-	h := start(t)
+	h := twoNodes(t)
 	mine := ownedBy("n1")
 	h.service("old", mine[0])
+	h.run(nil)
 	h.members.become("n1", "n2")
 	h.until("the first address", func() bool { return slices.Equal(h.engine.announced(), mine[:1]) })
 	if len(h.engine.probed) != 0 {
@@ -345,6 +354,10 @@ func TestNewAddressesAreProbedOnce(t *testing.T) {
 	// The other node dies and comes back: what moves is not probed.
 	theirs := ownedBy("n2")
 	h.service("other", theirs[0])
+	h.until("that the other one is known", func() (known bool) {
+		h.ask(func(s *Speaker) { known = len(s.decider.Holders(netip.MustParseAddr(theirs[0]))) == 1 })
+		return known
+	})
 	h.members.become("n1")
 	h.until("a take-over", func() bool { return slices.Contains(h.engine.announced(), theirs[0]) })
 	if diff := cmp.Diff([]netip.Addr{netip.MustParseAddr(mine[1])}, h.engine.probed, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
@@ -353,9 +366,10 @@ func TestNewAddressesAreProbedOnce(t *testing.T) {
 }
 
 func TestAnAddressInUseIsReportedAndNotAnnounced(t *testing.T) {
-	h := start(t)
+	h := twoNodes(t)
 	mine := ownedBy("n1")
 	h.service("old", mine[0])
+	h.run(nil)
 	h.members.become("n1", "n2")
 	h.until("the first address", func() bool { return len(h.engine.announced()) == 1 })
 	h.engine.mu.Lock()
@@ -391,9 +405,10 @@ func TestAnAddressInUseIsReportedAndNotAnnounced(t *testing.T) {
 }
 
 func TestNodesOfTheClusterAreNoConflict(t *testing.T) {
-	h := start(t)
+	h := twoNodes(t)
 	mine := ownedBy("n1")
 	h.service("old", mine[0])
+	h.run(nil)
 	h.members.become("n1", "n2")
 	h.until("the first address", func() bool { return len(h.engine.announced()) == 1 })
 	h.engine.mu.Lock()

@@ -25,10 +25,11 @@ func mixedSetting(zeroLocalPref bool) *corev1.ConfigMap {
 // The second address of a Service follows the first one while membership is mixed, and only
 // then; nothing is probed meanwhile, and claims of other stations are no conflicts.
 func TestMixedMembershipBeginsAndEnds(t *testing.T) {
-	h := start(t)
-	h.members.become("n1", "n2")
+	h := twoNodes(t)
 	mine, theirs := ownedBy("n1"), ownedBy("n2")
 	h.service("first", mine[0])
+	h.run(nil)
+	h.members.become("n1", "n2")
 	h.until("the first address", func() bool { return slices.Equal(h.engine.announced(), mine[:1]) })
 	h.post(func(b *batch) { b.mixed, b.mixedChanged = mixedSetting(false), true })
 	h.service("two", mine[1], theirs[0])
