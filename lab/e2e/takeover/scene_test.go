@@ -262,7 +262,8 @@ func (s *scene) clear() {
 	}
 	run("delete", "validatingwebhookconfigurations", "metallb-webhook-configuration", "--ignore-not-found")
 	run("-n", install.Namespace, "delete", "all,cm,secret,role,rolebinding,sa", "--all", "--ignore-not-found")
-	run("delete", "clusterrole,clusterrolebinding", "metallb:controller", "metallb:speaker", "--ignore-not-found")
+	run("delete", "clusterrole,clusterrolebinding", "metallb:controller", "metallb:speaker",
+		"lintel:controller", "lintel:speaker", "lintel:inspector", "--ignore-not-found")
 	run("delete", "--ignore-not-found", "-f", targetFile)
 	run("delete", "--ignore-not-found", "-f", s.manifests())
 	run("label", "nodes", "--all", "lintel.dev/taken-over-", "node.kubernetes.io/exclude-from-external-load-balancers-")
