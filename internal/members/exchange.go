@@ -58,8 +58,8 @@ func (x *exchange) offered(node string, at stamp, holder string, now time.Time) 
 	}
 }
 
-// joined notes that node, of which no state is known, became a member. Usually its state comes by
-// notice or push/pull; if not, we ask.
+// joined notes that node became a member. Usually its state comes by notice or push/pull; if not, we
+// ask.
 func (x *exchange) joined(node string, now time.Time) {
 	if _, ok := x.wants[node]; !ok {
 		x.wants[node] = &want{holder: node, due: now.Add(pullGrace)}

@@ -30,7 +30,7 @@ type mailbox struct {
 
 	// What memberlist asks of us, prepared by the owner.
 	digest    atomic.Pointer[[]byte]
-	gossip    memberlist.TransmitLimitedQueue
+	gossip    notices
 	neighbors atomic.Int64
 }
 
@@ -67,8 +67,7 @@ func newMailbox(retransmit int) *mailbox {
 		udp:  map[string]udpTrouble{},
 		news: news{alive: map[string]Member{}, conflicts: map[string]conflict{}},
 	}
-	b.gossip.RetransmitMult = retransmit
-	b.gossip.NumNodes = func() int { return int(b.neighbors.Load()) }
+	b.gossip.mult = retransmit
 	return b
 }
 
@@ -166,7 +165,7 @@ func (b *mailbox) NotifyMsg(p []byte) {
 
 // GetBroadcasts implements memberlist.Delegate.
 func (b *mailbox) GetBroadcasts(overhead, limit int) [][]byte {
-	return b.gossip.GetBroadcasts(overhead, limit)
+	return b.gossip.take(overhead, limit, int(b.neighbors.Load()))
 }
 
 // LocalState implements memberlist.Delegate.
@@ -208,18 +207,4 @@ func (b *mailbox) udpProbeFailed(node string) {
 func addrOf(n *memberlist.Node) netip.AddrPort {
 	a, _ := netip.AddrFromSlice(n.Addr)
 	return netip.AddrPortFrom(a.Unmap(), n.Port)
-}
-
-// notice is a gossiped message; a newer one about the same node takes its place.
-type notice struct {
-	node string
-	body []byte
-}
-
-func (n notice) Name() string    { return n.node }
-func (n notice) Message() []byte { return n.body }
-func (n notice) Finished()       {}
-func (n notice) Invalidates(o memberlist.Broadcast) bool {
-	other, ok := o.(notice)
-	return ok && other.node == n.node
 }

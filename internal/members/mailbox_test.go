@@ -67,18 +67,3 @@ func TestMailboxMembers(t *testing.T) {
 		t.Errorf("%d neighbors", b.neighbors.Load())
 	}
 }
-
-func TestNoticesReplaceEachOther(t *testing.T) {
-	b := newMailbox(1)
-	b.neighbors.Store(2)
-	b.gossip.QueueBroadcast(notice{"a", []byte("old")})
-	b.gossip.QueueBroadcast(notice{"b", []byte("other")})
-	b.gossip.QueueBroadcast(notice{"a", []byte("new")})
-	var got []string
-	for _, m := range b.GetBroadcasts(0, 1000) {
-		got = append(got, string(m))
-	}
-	if len(got) != 2 || got[0] != "other" || got[1] != "new" {
-		t.Errorf("have %q", got)
-	}
-}

@@ -51,7 +51,8 @@ type owner struct {
 	told     chan struct{} // closed once memberlist has told that we leave
 	parted   bool          // the farewells are said
 	hasLeft  bool
-	said     bool // to those who wait in Leave
+	said     bool   // to those who wait in Leave
+	reminded string // the member that was reminded last
 	joinErr  string
 	health   struct {
 		score int

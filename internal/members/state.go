@@ -3,10 +3,15 @@ package members
 import (
 	"errors"
 	"maps"
+	"slices"
 	"time"
+
+	"github.com/hashicorp/memberlist"
 )
 
-// membersChanged logs who came and went, and sees that the states of those who came are learnt.
+// membersChanged logs who came and went, and sees that the states of those who came are learnt:
+// also of one who told a state before, since it may be another process now, or have told another
+// while it was away.
 func (o *owner) membersChanged(before map[string]Member, now time.Time) {
 	self := o.g.cfg.NodeName
 	for node, m := range o.news.alive {
@@ -18,7 +23,7 @@ func (o *owner) membersChanged(before map[string]Member, now time.Time) {
 			continue
 		}
 		o.log.Info("member joined", "node", node, "address", m.Addr, "foreign", m.Foreign)
-		if _, told := o.store.get(node); !told && !m.Foreign {
+		if !m.Foreign {
 			o.exchange.joined(node, now)
 		}
 	}
@@ -36,7 +41,7 @@ func (o *owner) announce(node string) {
 		return
 	}
 	m := message{kind: kindNotice, from: o.g.cfg.NodeName, entries: []entry{{node: node, stamp: e.stamp}}}
-	o.g.box.gossip.QueueBroadcast(notice{node, m.marshal()})
+	o.g.box.gossip.put(node, m.marshal())
 }
 
 // receive handles one user message.
@@ -66,14 +71,52 @@ func (o *owner) receive(raw []byte, now time.Time) {
 			if known, _ := o.store.get(e.node); e.stamp.newerThan(known.stamp) {
 				o.exchange.offered(e.node, e.stamp, m.from, now)
 			}
-		case o.store.merge(e):
-			o.exchange.have(e.node, e.stamp, now)
-			o.announce(e.node)
+		default:
+			if o.store.merge(e) {
+				o.announce(e.node)
+			}
+			known, _ := o.store.get(e.node)
+			o.exchange.have(e.node, known.stamp, now)
 		}
 	}
 }
 
-// checkHealth looks, once in a while, at what no event tells.
+// remind tells one member after the other, one each poll, which state this node is in. Whoever
+// missed that, since gossip goes by datagrams and may be lost, does not have to wait for a push/pull
+// to learn that a link of this node is gone, or that it announces again.
+func (o *owner) remind() {
+	self := o.g.cfg.NodeName
+	e, told := o.store.get(self)
+	if !told || o.leaving {
+		return
+	}
+	var others []string
+	for node, m := range o.news.alive {
+		if node != self && !m.Foreign {
+			others = append(others, node)
+		}
+	}
+	if len(others) == 0 {
+		return
+	}
+	slices.Sort(others)
+	i, _ := slices.BinarySearch(others, o.reminded+"\x00")
+	o.reminded = others[i%len(others)]
+	m := o.news.alive[o.reminded]
+	list := o.list
+	node := &memberlist.Node{Name: m.Name, Addr: m.Addr.Addr().AsSlice(), Port: m.Addr.Port()}
+	body := message{kind: kindNotice, from: self, entries: []entry{{node: self, stamp: e.stamp}}}.marshal()
+	o.task(func() func(time.Time) {
+		err := list.SendBestEffort(node, body)
+		return func(time.Time) {
+			if err != nil {
+				o.log.Debug("reminder not sent", "node", node.Name, "err", err)
+			}
+		}
+	})
+}
+
+// checkHealth looks, once in a while, at what no event tells, and reminds a member of this node.
 func (o *owner) checkHealth(now time.Time) {
 	if o.health.next.After(now) {
 		return
@@ -85,6 +128,7 @@ func (o *owner) checkHealth(now time.Time) {
 	o.health.score = o.list.GetHealthScore()
 	o.health.udp = o.g.box.udpBlocked(now, 10*o.g.ml.ProbeInterval)
 	o.g.box.forgetConflicts(now.Add(-conflictMemory))
+	o.remind()
 }
 
 // snapshot makes the immutable picture of what is known.
