@@ -15,8 +15,8 @@
 //
 // A member's metadata is limited to 512 bytes by the protocol, so state travels as user messages: a
 // notice says who holds which version of whose state and is gossiped on every change and exchanged
-// on every push/pull; who lacks a version asks the holder and gets it over TCP. MetalLB's speakers
-// ignore user messages. A version is a pair (incarnation, version), ordered in that order: the
+// on every push/pull, and every second each member repeats its own to the next of the others; who
+// lacks a version asks the holder and gets it over TCP. MetalLB's speakers ignore user messages. A version is a pair (incarnation, version), ordered in that order: the
 // incarnation is set when the process starts and the version counts the changes, so what a node said
 // earlier never replaces what it said later.
 package members

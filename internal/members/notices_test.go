@@ -24,7 +24,7 @@ func TestNotices(t *testing.T) {
 	}{
 		{put: [][2]string{{"a", "a1"}, {"b", "b1"}, {"a", "a2"}}, limit: 100, want: []string{"a2", "b1"}}, // the newest first
 		{put: [][2]string{{"c", "c1"}}, limit: 100, want: []string{"c1", "a2", "b1"}},                     // what was never sent first
-		{limit: 100, want: []string{"c1"}},                                                                // the others were sent twice
+		{limit: 100, want: []string{"c1"}}, // the others were sent twice
 		{limit: 100, want: nil},
 		{put: [][2]string{{"a", "long one"}, {"b", "b2"}}, limit: 8, want: []string{"b2"}}, // what does not fit waits
 		{limit: 11, want: []string{"long one"}},
