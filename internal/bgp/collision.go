@@ -16,9 +16,10 @@ func collision() *wire.Notification {
 	return &wire.Notification{Code: wire.CodeCease, Subcode: wire.CeaseCollision}
 }
 
-// accepted handles a connection that the peer has opened.
-func (s *session) accepted(nc net.Conn) State {
-	if s.ending != nil {
+// accepted handles a connection that the peer has opened. One that was accepted for another
+// configuration, such as an earlier password, is not this peer's.
+func (s *session) accepted(nc net.Conn, config *SessionConfig) State {
+	if s.ending != nil || *config != s.cfg {
 		nc.Close()
 		return s.state
 	}

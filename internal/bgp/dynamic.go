@@ -33,8 +33,9 @@ func (p *Peer) limit() int {
 }
 
 // keepDynamic adds the sessions to wanted that connections from ranges have started,
-// except those whose peer has been away for long.
-func (e *Engine) keepDynamic(ranges, wanted map[string]Peer) {
+// except those whose peer has been away for long. They share the port of their range, and
+// its trouble.
+func (e *Engine) keepDynamic(ranges, wanted map[string]Peer, trouble map[string]string) {
 	for name, r := range e.sessions {
 		p, ok := ranges[r.parent]
 		if r.parent == "" || !ok || r.stopping {
@@ -46,6 +47,7 @@ func (e *Engine) keepDynamic(ranges, wanted map[string]Peer) {
 		}
 		if a := r.config.PeerAddress; p.Config.PeerRange.Contains(a) {
 			wanted[name] = instance(p, a)
+			trouble[name] = trouble[r.parent]
 		}
 	}
 	for name := range e.crowded {
@@ -64,29 +66,42 @@ func (e *Engine) startDynamic(in accepted, remote netip.Addr) bool {
 	if d == nil {
 		return false
 	}
-	for parent, p := range d.Peers {
-		c := &p.Config
-		if p.Trouble != "" || c.Validate() != nil || !c.PeerRange.Contains(remote) || keyOf(c) != in.key {
-			continue
-		}
-		for _, r := range e.sessions {
-			if r.config.PeerAddress == remote && r.config.Device == c.Device {
-				return false
-			}
-		}
-		if e.dynamicCount(parent) >= p.limit() {
-			e.crowded[parent] = fmt.Sprintf("bgp: %v was turned away: the limit of %d sessions is reached", remote, p.limit())
-			e.reconcile() // makes it visible
+	parent, p, ok := d.rangeOf(in.key, remote)
+	if !ok || !in.authenticates(remote, p.Config.Password) {
+		return false
+	}
+	for _, r := range e.sessions {
+		if r.config.PeerAddress == remote && r.config.Device == p.Config.Device {
 			return false
 		}
-		name := dynamicName(parent, remote)
-		p = instance(p, remote)
-		r := e.start(name, parent, order{config: p.Config, routes: p.Routes, complete: d.Complete})
-		r.inbound <- in.conn
-		e.reconcile() // makes the session visible
-		return true
 	}
-	return false
+	if e.dynamicCount(parent) >= p.limit() {
+		e.crowded[parent] = fmt.Sprintf("bgp: %v was turned away: the limit of %d sessions is reached", remote, p.limit())
+		e.reconcile() // makes it visible
+		return false
+	}
+	p = instance(p, remote)
+	r := e.start(dynamicName(parent, remote), parent, order{config: p.Config, routes: p.Routes, complete: d.Complete})
+	r.offer(in.conn, p.Config)
+	e.reconcile() // makes the session visible
+	return true
+}
+
+// rangeOf finds the range that an address belongs to on a port: the narrowest, as for the
+// kernel's choice of a key.
+func (d *Desired) rangeOf(k listenKey, remote netip.Addr) (string, Peer, bool) {
+	best, found := "", false
+	for name, p := range d.Peers {
+		c := &p.Config
+		if p.Trouble != "" || c.Validate() != nil || !c.PeerRange.Contains(remote) || keyOf(c) != k {
+			continue
+		}
+		bits := d.Peers[best].Config.PeerRange.Bits()
+		if !found || c.PeerRange.Bits() > bits || c.PeerRange.Bits() == bits && name < best {
+			best, found = name, true
+		}
+	}
+	return best, d.Peers[best], found
 }
 
 func (e *Engine) dynamicCount(parent string) int {

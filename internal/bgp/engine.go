@@ -225,8 +225,8 @@ func (e *Engine) reconcile() {
 		}
 		wanted[name] = p
 	}
-	e.keepDynamic(ranges, wanted)
 	trouble := e.listeners.reconcile(wanted, ranges)
+	e.keepDynamic(ranges, wanted, trouble)
 	for name := range ranges {
 		why := trouble[name]
 		if why == "" {
@@ -285,15 +285,15 @@ func (e *Engine) start(name, parent string, o order) *running {
 	return r
 }
 
-// dispatch gives an accepted connection to the session of its peer.
+// dispatch gives an accepted connection to the session of its peer. A session with a
+// password takes none of which the kernel has not demanded it.
 func (e *Engine) dispatch(in accepted) {
 	remote := endpoint(in.conn.RemoteAddr()).Addr()
 	for _, r := range e.sessions {
 		c := &r.config
 		if !r.stopping && c.Mode != ModeActive && keyOf(c) == in.key && c.PeerAddress == remote {
-			select {
-			case r.inbound <- in.conn:
-			default:
+			if !in.authenticates(remote, c.Password) || !r.offer(in.conn, *c) {
+				e.opts.Log.Debug("connection was turned away", "peer", r.name, "remote", remote, "listener", in.key.local)
 				in.conn.Close()
 			}
 			return

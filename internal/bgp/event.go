@@ -31,8 +31,9 @@ const (
 type event struct {
 	kind    eventKind
 	conn    *conn
-	net     net.Conn // evDialed, evAccepted
-	err     error    // evDialFailed, evClosed, evMalformed
+	net     net.Conn       // evDialed, evAccepted
+	config  *SessionConfig // evAccepted: what it was accepted for
+	err     error          // evDialFailed, evClosed, evMalformed
 	message wire.MessageType
 	body    []byte
 	batch   *batch

@@ -39,6 +39,8 @@ type fakeNet struct {
 	dials   int
 	out     chan net.Conn // far ends of what was dialled
 	ports   map[netip.AddrPort]*fakePort
+	opened  int                    // how often a port was
+	keyless map[netip.Prefix]error // peers whose keys cannot be set
 	options []SocketOptions
 }
 
@@ -86,17 +88,23 @@ func (n *fakeNet) Addresses(netip.Addr) []netip.Addr { return []netip.Addr{ourAd
 func (n *fakeNet) Accepted(net.Conn, SocketOptions) error { return nil }
 
 type fakePort struct {
+	net    *fakeNet
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
-	mu     sync.Mutex
-	keys   map[netip.Prefix]Password
+	keys   map[netip.Prefix]Password // guarded by net.mu
 }
 
-func (n *fakeNet) Listen(_ context.Context, a netip.AddrPort, _ SocketOptions) (Listener, error) {
-	p := &fakePort{conns: make(chan net.Conn), closed: make(chan struct{}), keys: map[netip.Prefix]Password{}}
-	n.set(func() { n.ports[a] = p })
-	return p, nil
+func (n *fakeNet) Listen(_ context.Context, a netip.AddrPort, _ SocketOptions, keys map[netip.Prefix]Password) (Listener, map[netip.Prefix]error, error) {
+	p := &fakePort{net: n, conns: make(chan net.Conn, 8), closed: make(chan struct{}), keys: map[netip.Prefix]Password{}}
+	failed := map[netip.Prefix]error{}
+	for peer, key := range keys {
+		if err := p.SetPassword(peer, key); err != nil {
+			failed[peer] = err
+		}
+	}
+	n.set(func() { n.ports[a] = p; n.opened++ })
+	return p, failed, nil
 }
 
 func (n *fakeNet) port(a netip.AddrPort) *fakePort {
@@ -116,12 +124,22 @@ func (p *fakePort) Accept() (net.Conn, error) {
 
 func (p *fakePort) Close() error {
 	p.once.Do(func() { close(p.closed) })
-	return nil
+	for {
+		select {
+		case c := <-p.conns: // as the kernel ends what was not accepted
+			c.Close()
+		default:
+			return nil
+		}
+	}
 }
 
 func (p *fakePort) SetPassword(peer netip.Prefix, key Password) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.net.mu.Lock()
+	defer p.net.mu.Unlock()
+	if err := p.net.keyless[peer]; err != nil {
+		return err
+	}
 	p.keys[peer] = key
 	return nil
 }
@@ -217,6 +235,6 @@ func (r *rig) wantState(want State) Status {
 // noPorts is a network on which nothing can listen.
 type noPorts struct{ *fakeNet }
 
-func (noPorts) Listen(context.Context, netip.AddrPort, SocketOptions) (Listener, error) {
-	return nil, errRefuse
+func (noPorts) Listen(context.Context, netip.AddrPort, SocketOptions, map[netip.Prefix]Password) (Listener, map[netip.Prefix]error, error) {
+	return nil, nil, errRefuse
 }

@@ -158,7 +158,7 @@ func (s *stage) do(name string) {
 		s.stopDial()
 		e = event{kind: evDialFailed, err: errRefuse}
 	case "accepted":
-		e = event{kind: evAccepted, net: s.far()}
+		e = event{kind: evAccepted, net: s.far(), config: &s.cfg}
 	case "closed":
 		e = event{kind: evClosed, conn: s.primary, err: io.EOF}
 	case "malformed":

@@ -38,14 +38,22 @@ func TestPortIsOpenOnlyOnRequest(t *testing.T) {
 		}
 		c.Password = "two"
 		r.Set(onePeer(c, nil))
+		<-port.closed // with whatever had come in by the old key
 		synctest.Wait()
-		if port.keys[key] != "two" {
+		if port = r.net.port(listenAt); port.keys[key] != "two" {
 			t.Error("the key was not changed")
+		}
+		r.Set(onePeer(c, nil))
+		c.Hold = 30 * time.Second
+		r.Set(onePeer(c, nil))
+		synctest.Wait()
+		if r.net.port(listenAt) != port {
+			t.Error("a port was opened anew without a reason")
 		}
 		c.Password = ""
 		r.Set(onePeer(c, nil))
 		synctest.Wait()
-		if port.keys[key] != "" {
+		if port = r.net.port(listenAt); port.keys[key] != "" {
 			t.Error("the key was not removed")
 		}
 		r.Set(onePeer(testConfig(), nil))

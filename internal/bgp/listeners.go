@@ -2,11 +2,12 @@ package bgp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -27,7 +28,14 @@ func keyOf(c *SessionConfig) listenKey {
 // accepted is a connection and the port it came in by.
 type accepted struct {
 	key  listenKey
+	port *openPort
 	conn net.Conn
+}
+
+// authenticates tells whether the kernel has demanded the password of whoever opened the
+// connection. Without a password there is nothing to demand.
+func (in *accepted) authenticates(remote netip.Addr, password Password) bool {
+	return password == "" || in.port.demands(remote) == password
 }
 
 // listeners keeps the ports open that passive sessions ask for, and none else. It belongs
@@ -43,10 +51,25 @@ type listeners struct {
 	wg     sync.WaitGroup
 }
 
+// openPort is a port with the keys that it has had since before the first connection. For
+// other keys a port is opened anew, so that nobody who came earlier passes for one who has
+// the key.
 type openPort struct {
 	Listener
 	keys map[netip.Prefix]Password
 	stop chan struct{}
+}
+
+// demands returns the key that the kernel checks for a peer: that of the longest prefix.
+func (p *openPort) demands(peer netip.Addr) Password {
+	peer = peer.WithZone("")
+	best, key := -1, Password("")
+	for prefix, k := range p.keys {
+		if prefix.Contains(peer) && prefix.Bits() > best {
+			best, key = prefix.Bits(), k
+		}
+	}
+	return key
 }
 
 func newListeners(t Transport, log *slog.Logger) *listeners {
@@ -55,90 +78,125 @@ func newListeners(t Transport, log *slog.Logger) *listeners {
 	}
 }
 
-// reconcile opens, closes and keys ports. It returns by peer why a port could not be made
-// ready; these are tried again later.
+// listenUser is what a session or range wants of its port.
+type listenUser struct {
+	key  listenKey
+	peer netip.Prefix
+}
+
+// reconcile opens, closes and keys ports. It returns by peer why its port could not be made
+// ready; this is tried again later. A peer whose password could not be set is among them,
+// and the port does not authenticate it; others on the port are not concerned.
 func (l *listeners) reconcile(sessions, ranges map[string]Peer) map[string]string {
-	trouble := map[string]string{}
 	want := map[listenKey]map[netip.Prefix]Password{}
-	users := map[string]listenKey{}
+	users := map[string]listenUser{}
 	add := func(name string, c *SessionConfig, peer netip.Prefix) {
 		k := keyOf(c)
-		users[name] = k
+		users[name] = listenUser{k, peer}
 		if want[k] == nil {
 			want[k] = map[netip.Prefix]Password{}
 		}
-		if c.Password != "" {
+		if _, ok := want[k][peer]; !ok && c.Password != "" {
 			want[k][peer] = c.Password
 		}
 	}
-	for name, p := range sessions {
-		if a := p.Config.PeerAddress; p.Config.Mode != ModeActive {
-			add(name, &p.Config, netip.PrefixFrom(a.WithZone(""), a.BitLen()))
+	for _, name := range slices.Sorted(maps.Keys(sessions)) {
+		c := sessions[name].Config
+		if c.Mode != ModeActive {
+			add(name, &c, netip.PrefixFrom(c.PeerAddress.WithZone(""), c.PeerAddress.BitLen()))
 		}
 	}
-	for name, p := range ranges {
-		add(name, &p.Config, p.Config.PeerRange)
+	for _, name := range slices.Sorted(maps.Keys(ranges)) {
+		c := ranges[name].Config
+		add(name, &c, c.PeerRange)
 	}
 	for k, p := range l.open {
 		if _, ok := want[k]; !ok {
 			l.shut(k, p)
 		}
 	}
-	failed := map[listenKey]error{}
+	closed := map[listenKey]error{}
+	unkeyed := map[listenKey]map[netip.Prefix]error{}
 	logged := map[listenKey]string{}
 	for k, keys := range want {
-		err := l.ensure(k, keys)
-		if err == nil {
-			continue
-		}
-		failed[k], logged[k] = err, err.Error()
-		if l.failed[k] != logged[k] {
-			l.log.Warn("cannot listen for peers; it will be tried again", "listener", k.local, "err", err)
+		failed, err := l.ensure(k, keys)
+		switch {
+		case err != nil:
+			closed[k], logged[k] = err, err.Error()
+			if l.failed[k] != logged[k] {
+				l.log.Warn("cannot listen for peers; it will be tried again", "listener", k.local, "err", err)
+			}
+		case len(failed) > 0:
+			unkeyed[k] = failed
+			peers := slices.SortedFunc(maps.Keys(failed), netip.Prefix.Compare)
+			logged[k] = fmt.Sprintf("%v: %v", peers, failed[peers[0]])
+			if l.failed[k] != logged[k] {
+				l.log.Warn("cannot set the passwords of peers, which are turned away; it will be tried again",
+					"listener", k.local, "peers", peers, "err", failed[peers[0]])
+			}
 		}
 	}
 	l.failed = logged
-	for name, k := range users {
-		if err := failed[k]; err != nil {
-			trouble[name] = fmt.Sprintf("bgp: listen on %v: %v", k.local, err)
+	trouble := map[string]string{}
+	for name, u := range users {
+		if err := closed[u.key]; err != nil {
+			trouble[name] = fmt.Sprintf("bgp: listen on %v: %v", u.key.local, err)
+		} else if err := unkeyed[u.key][u.peer]; err != nil {
+			trouble[name] = fmt.Sprintf("bgp: connections from %v are turned away: %v", u.peer, err)
 		}
 	}
 	l.retry.stop()
-	if len(failed) > 0 {
+	if len(logged) > 0 {
 		l.retry.start(listenRetry)
 	}
 	return trouble
 }
 
-// ensure opens a port, if it is not, and sets the keys that differ.
-func (l *listeners) ensure(k listenKey, keys map[netip.Prefix]Password) error {
-	p, ok := l.open[k]
-	if !ok {
-		ln, err := l.transport.Listen(context.Background(), k.local, SocketOptions{Device: k.device})
-		if err != nil {
-			return err
+// ensure makes a port that has these keys, apart from those that it returns, which could not
+// be set.
+func (l *listeners) ensure(k listenKey, keys map[netip.Prefix]Password) (map[netip.Prefix]error, error) {
+	if p, ok := l.open[k]; ok {
+		anew, failed := p.compare(keys)
+		if !anew {
+			return failed, nil
 		}
-		p = &openPort{Listener: ln, keys: map[netip.Prefix]Password{}, stop: make(chan struct{})}
-		l.open[k] = p
-		l.wg.Go(func() { l.accept(k, p) })
+		l.shut(k, p)
 	}
-	var errs []error
+	ln, failed, err := l.transport.Listen(context.Background(), k.local, SocketOptions{Device: k.device}, keys)
+	if err != nil {
+		return nil, err
+	}
+	p := &openPort{Listener: ln, keys: map[netip.Prefix]Password{}, stop: make(chan struct{})}
+	for peer, key := range keys {
+		if failed[peer] == nil {
+			p.keys[peer] = key
+		}
+	}
+	l.open[k] = p
+	l.wg.Go(func() { l.accept(k, p) })
+	return failed, nil
+}
+
+// compare tells whether the port must be opened anew to have these keys. A key that cannot
+// be set now either is no reason; those are returned.
+func (p *openPort) compare(keys map[netip.Prefix]Password) (anew bool, failed map[netip.Prefix]error) {
 	for peer := range p.keys {
 		if _, ok := keys[peer]; !ok {
-			errs = append(errs, p.SetPassword(peer, ""))
-			delete(p.keys, peer)
+			anew = true
 		}
 	}
+	failed = map[netip.Prefix]error{}
 	for peer, key := range keys {
 		if p.keys[peer] == key {
 			continue
 		}
 		if err := p.SetPassword(peer, key); err != nil {
-			errs = append(errs, err)
-			continue
+			failed[peer] = err
+		} else {
+			anew = true
 		}
-		p.keys[peer] = key
 	}
-	return errors.Join(errs...)
+	return anew, failed
 }
 
 func (l *listeners) accept(k listenKey, p *openPort) {
@@ -154,7 +212,7 @@ func (l *listeners) accept(k listenKey, p *openPort) {
 			}
 		}
 		select {
-		case l.accepted <- accepted{k, c}:
+		case l.accepted <- accepted{k, p, c}:
 		case <-p.stop:
 			c.Close()
 			return

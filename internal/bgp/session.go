@@ -22,7 +22,7 @@ type session struct {
 
 	// Shared.
 	inbox          *inbox
-	inbound        chan net.Conn // accepted for this session, at most one waits
+	inbound        chan inbound // accepted for this session, at most one waits
 	events         chan event
 	sent, received counters
 	status         atomic.Pointer[Status] // without what Status adds
@@ -61,11 +61,28 @@ type session struct {
 	news        bool // something but the state is to be published
 }
 
+// inbound is a connection and the configuration that it was accepted for.
+type inbound struct {
+	conn   net.Conn
+	config SessionConfig
+}
+
+// offer gives the session a connection that was accepted for a configuration. It does not
+// block, and reports whether the session takes it.
+func (s *session) offer(c net.Conn, config SessionConfig) bool {
+	select {
+	case s.inbound <- inbound{c, config}:
+		return true
+	default:
+		return false
+	}
+}
+
 func newSession(name string, o order, opts *Options, changed func()) *session {
 	s := &session{
 		name: name, log: opts.Log.With("peer", name), transport: opts.Transport,
 		neighbors: opts.Neighbors, bfdSource: opts.BFD, changed: changed,
-		inbox: newInbox(o), inbound: make(chan net.Conn, 1), events: make(chan event),
+		inbox: newInbox(o), inbound: make(chan inbound, 1), events: make(chan event),
 		cfg: o.config, restarting: true, since: time.Now(),
 		connectRetry: newTimer(), hold: newTimer(), keepalive: newTimer(), idleHold: newTimer(), endStep: newTimer(),
 		stopBFD: func() {}, leaveLink: func() {}, out: newAdjOut(),
@@ -85,8 +102,8 @@ func (s *session) run() {
 	}
 	s.leave()
 	select {
-	case nc := <-s.inbound:
-		nc.Close()
+	case in := <-s.inbound:
+		in.conn.Close()
 	default:
 	}
 	s.conns.Wait()
@@ -129,8 +146,8 @@ func (s *session) wait() event {
 		s.dialing.cancel()
 		s.dialing = nil
 		return e
-	case c := <-s.inbound:
-		return event{kind: evAccepted, net: c}
+	case in := <-s.inbound:
+		return event{kind: evAccepted, net: in.conn, config: &in.config}
 	case st, ok := <-s.bfd:
 		if !ok {
 			s.bfd = nil
@@ -161,6 +178,9 @@ func (s *session) step(e event) {
 	if e.conn != nil && e.conn != s.primary && e.conn != s.second {
 		return // of a connection that was given up
 	}
+	if e.kind == evAccepted && *e.config != s.cfg {
+		s.step(event{kind: evOrder}) // the engine has given its order before the connection
+	}
 	next := s.state
 	switch {
 	case e.kind == evOrder:
@@ -170,7 +190,7 @@ func (s *session) step(e event) {
 	case e.kind == evEnding:
 		next = s.endingStep()
 	case e.kind == evAccepted:
-		next = s.accepted(e.net)
+		next = s.accepted(e.net, e.config)
 	case e.conn != nil && e.conn == s.second:
 		next = s.secondEvent(e)
 	default:

@@ -21,8 +21,10 @@ type Transport interface {
 	// Dial connects from local, which may be invalid. It returns soon after the context
 	// has ended.
 	Dial(ctx context.Context, local netip.Addr, remote netip.AddrPort, o SocketOptions) (net.Conn, error)
-	// Listen opens a port. Of the options only Device counts.
-	Listen(ctx context.Context, local netip.AddrPort, o SocketOptions) (Listener, error)
+	// Listen opens a port, with the TCP MD5 keys for peers or prefixes of peers set before
+	// the first connection can come. It returns the keys that could not be set, and why; the
+	// port is open without them. Of the options only Device counts.
+	Listen(ctx context.Context, local netip.AddrPort, o SocketOptions, keys map[netip.Prefix]Password) (Listener, map[netip.Prefix]error, error)
 	// Accepted applies TTL and MinTTL to a connection that a Listener returned.
 	Accepted(c net.Conn, o SocketOptions) error
 	// Addresses returns the addresses of the interface that has the local address.
@@ -33,8 +35,8 @@ type Transport interface {
 type Listener interface {
 	Accept() (net.Conn, error)
 	Close() error
-	// SetPassword sets the TCP MD5 key for connections from a peer or a prefix of peers;
-	// the empty one removes it. Connections that are established keep theirs.
+	// SetPassword sets the TCP MD5 key for connections that a peer or a prefix of peers
+	// opens from now on. Those that wait to be accepted may not have it.
 	SetPassword(peer netip.Prefix, key Password) error
 }
 

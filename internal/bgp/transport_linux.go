@@ -46,27 +46,36 @@ func (SystemTransport) Dial(ctx context.Context, local netip.Addr, remote netip.
 }
 
 // Listen implements Transport.
-func (SystemTransport) Listen(ctx context.Context, local netip.AddrPort, o SocketOptions) (Listener, error) {
+func (SystemTransport) Listen(ctx context.Context, local netip.AddrPort, o SocketOptions, keys map[netip.Prefix]Password) (Listener, map[netip.Prefix]error, error) {
+	v6 := local.Addr().Is6()
+	failed := map[netip.Prefix]error{}
 	// A TTL of 255 serves sessions with and without TTL security alike; what a peer may
 	// send is decided for each connection, in Accepted.
 	o.TTL = 255
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		return control(c, func(fd int) error { return setOptions(fd, local.Addr().Is6(), o) })
+		return control(c, func(fd int) error {
+			for peer, key := range keys {
+				if err := setMD5(fd, v6, peer, key); err != nil {
+					failed[peer] = err
+				}
+			}
+			return setOptions(fd, v6, o)
+		})
 	}}
 	// The TCP MD5 option does not exist on multipath sockets.
 	lc.SetMultipathTCP(false)
 	l, err := lc.Listen(ctx, "tcp", local.String())
 	switch {
 	case errors.Is(err, unix.EACCES):
-		return nil, fmt.Errorf("%w: a port below 1024 needs the capability NET_BIND_SERVICE", err)
+		return nil, nil, fmt.Errorf("%w: a port below 1024 needs the capability NET_BIND_SERVICE", err)
 	case errors.Is(err, unix.EADDRINUSE):
-		return nil, fmt.Errorf("%w: another program on this node has the port", err)
+		return nil, nil, fmt.Errorf("%w: another program on this node has the port", err)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("%w: it is not an address of this node", err)
+		return nil, nil, fmt.Errorf("%w: it is not an address of this node", err)
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	}
-	return &systemListener{TCPListener: l.(*net.TCPListener), v6: local.Addr().Is6()}, nil
+	return &systemListener{TCPListener: l.(*net.TCPListener), v6: v6}, failed, nil
 }
 
 // Accepted implements Transport.
@@ -130,11 +139,7 @@ func (l *systemListener) SetPassword(peer netip.Prefix, key Password) error {
 	if err != nil {
 		return err
 	}
-	err = control(raw, func(fd int) error { return setMD5(fd, l.v6, peer, key) })
-	if key == "" && errors.Is(err, unix.ENOENT) {
-		return nil
-	}
-	return err
+	return control(raw, func(fd int) error { return setMD5(fd, l.v6, peer, key) })
 }
 
 // control runs set on the descriptor and returns its error.
@@ -186,7 +191,7 @@ func setTTL(fd int, v6 bool, ttl int) error {
 	return nil
 }
 
-// setMD5 sets the key for a peer (RFC 2385), or removes it where the key is empty.
+// setMD5 sets the key for a peer or a prefix of peers (RFC 2385).
 func setMD5(fd int, v6 bool, peer netip.Prefix, key Password) error {
 	sig := unix.TCPMD5Sig{
 		Flags:     unix.TCP_MD5SIG_FLAG_PREFIX,
@@ -201,8 +206,20 @@ func setMD5(fd int, v6 bool, peer netip.Prefix, key Password) error {
 		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(&sig.Addr))
 		sa.Family, sa.Addr = unix.AF_INET, peer.Addr().As4()
 	}
-	if err := unix.SetsockoptTCPMD5Sig(fd, unix.IPPROTO_TCP, unix.TCP_MD5SIG_EXT, &sig); err != nil {
-		return fmt.Errorf("bgp: set password: %w", err)
+	return passwordError(unix.SetsockoptTCPMD5Sig(fd, unix.IPPROTO_TCP, unix.TCP_MD5SIG_EXT, &sig))
+}
+
+// passwordError says what to do where the kernel did not take a key.
+func passwordError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.ENOPROTOOPT):
+		return fmt.Errorf("bgp: set password: %w: this node's kernel was built without TCP MD5 (CONFIG_TCP_MD5SIG); use another kernel, or no password on either side", err)
+	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOENT):
+		return fmt.Errorf("bgp: set password: %w: this node's kernel does not allow MD5, as in FIPS mode; allow it, or use no password on either side", err)
+	case errors.Is(err, unix.ENOMEM):
+		return fmt.Errorf("bgp: set password: %w: this node's kernel has no room for another key (raise the sysctl net.core.optmem_max), or does not allow MD5, as in FIPS mode", err)
 	}
-	return nil
+	return fmt.Errorf("bgp: set password: %w", err)
 }

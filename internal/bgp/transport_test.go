@@ -93,7 +93,7 @@ func TestKernelSockets(t *testing.T) {
 // The TTL that a shared listener needs for GTSM does not stay on sessions without it.
 func TestAcceptedTTL(t *testing.T) {
 	tr := SystemTransport{}
-	ln, err := tr.Listen(t.Context(), netip.MustParseAddrPort("127.0.0.1:0"), SocketOptions{})
+	ln, _, err := tr.Listen(t.Context(), netip.MustParseAddrPort("127.0.0.1:0"), SocketOptions{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

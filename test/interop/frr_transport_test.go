@@ -121,6 +121,35 @@ func TestFRRPeerRange(t *testing.T) {
 	s.wait("tor/"+l.router4.String(), bgp.StateEstablished)
 }
 
+// A range gets a password while its port is open: FRR is out until it has the key, which the
+// kernel then knows for the whole range.
+func TestFRRPeerRangePassword(t *testing.T) {
+	f, l := pair(t, "timers connect 1")
+	c := config(netip.Addr{})
+	c.PeerRange = netip.PrefixFrom(l.router4, 24).Masked()
+	c.Mode, c.Source, c.PeerASN = bgp.ModePassive, l.speaker4(0), bgp.ExternalAS()
+	s := startSpeaker(t, onePeer(c, routes(bgp.Attributes{}, both...)))
+	name, us := "tor/"+l.router4.String(), l.speaker4(0).String()
+	s.wait(name, bgp.StateEstablished)
+	c.Password = "key"
+	s.Set(bgp.Desired{Peers: onePeer(c, routes(bgp.Attributes{}, both...)).Peers, Complete: true})
+	eventually(t, "FRR to try in vain", func() error {
+		// Its SYN is dropped, so that it stays in the middle of connecting.
+		if out := f.run("ss", "-Htn", "state", "syn-sent"); !strings.Contains(out, us+":179") {
+			return fmt.Errorf("not connecting: %s", out)
+		}
+		return nil
+	})
+	if st := s.Snapshot()[name]; st.State > bgp.StateActive {
+		t.Errorf("without the key: %v", st.State)
+	}
+	f.vtysh("configure terminal", "router bgp 64501", "neighbor "+us+" password key")
+	s.waitFor(name, "a session with the key", func(st bgp.Status) bool {
+		return st.State == bgp.StateEstablished && st.Established >= 2
+	})
+	f.waitPrefixes(both...)
+}
+
 // The AS of the session and the AS demanded of the peer.
 func TestFRRASNumbers(t *testing.T) {
 	for name, tt := range map[string]struct {
