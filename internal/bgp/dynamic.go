@@ -24,6 +24,14 @@ func instance(p Peer, a netip.Addr) Peer {
 // dynamicName names the session of one peer of a range.
 func dynamicName(name string, a netip.Addr) string { return name + "/" + a.String() }
 
+// peerAt is where a peer is. Only one session can be with it.
+type peerAt struct {
+	address netip.Addr
+	device  string
+}
+
+func atOf(c *SessionConfig) peerAt { return peerAt{c.PeerAddress, c.Device} }
+
 // limit is the most sessions of a range.
 func (p *Peer) limit() int {
 	if p.Limit <= 0 {
@@ -33,9 +41,13 @@ func (p *Peer) limit() int {
 }
 
 // keepDynamic adds the sessions to wanted that connections from ranges have started,
-// except those whose peer has been away for long. They share the port of their range, and
-// its trouble.
+// except those whose peer has been away for long, or has got a session of its own. They
+// share the port of their range, and its trouble.
 func (e *Engine) keepDynamic(ranges, wanted map[string]Peer, trouble map[string]string) {
+	own := map[peerAt]bool{}
+	for _, p := range wanted {
+		own[atOf(&p.Config)] = true
+	}
 	for name, r := range e.sessions {
 		p, ok := ranges[r.parent]
 		if r.parent == "" || !ok || r.stopping {
@@ -45,7 +57,7 @@ func (e *Engine) keepDynamic(ranges, wanted map[string]Peer, trouble map[string]
 		if st.State <= StateActive && time.Since(st.Since) > dynamicIdle {
 			continue
 		}
-		if a := r.config.PeerAddress; p.Config.PeerRange.Contains(a) {
+		if a := r.config.PeerAddress; p.Config.PeerRange.Contains(a) && !own[peerAt{a, p.Config.Device}] {
 			wanted[name] = instance(p, a)
 			trouble[name] = trouble[r.parent]
 		}
@@ -71,7 +83,7 @@ func (e *Engine) startDynamic(in accepted, remote netip.Addr) bool {
 		return false
 	}
 	for _, r := range e.sessions {
-		if r.config.PeerAddress == remote && r.config.Device == p.Config.Device {
+		if atOf(&r.config) == (peerAt{remote, p.Config.Device}) {
 			return false
 		}
 	}

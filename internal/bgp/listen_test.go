@@ -258,6 +258,35 @@ func TestPeerRangeIsBounded(t *testing.T) {
 	})
 }
 
+// A peer of a range that gets a session of its own leaves the range for it.
+func TestPeerLeavesItsRange(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		c := passiveConfig(ModePassive)
+		c.PeerAddress, c.PeerRange = netip.Addr{}, netip.MustParsePrefix("192.0.2.0/29")
+		r.Set(onePeer(c, nil))
+		synctest.Wait()
+		dynamic := r.net.port(listenAt).call(t, peerAddr)
+		dynamic.handshake(peerOpen())
+		dynamic.expectEndOfRIB()
+		d := onePeer(c, nil)
+		d.Peers["own"] = Peer{Config: passiveConfig(ModePassive)}
+		elsewhere := passiveConfig(ModePassive)
+		elsewhere.PeerAddress = netip.MustParseAddr("192.0.2.2")
+		d.Peers["elsewhere"] = Peer{Config: elsewhere}
+		r.Set(d)
+		dynamic.expectNotification(wire.CodeCease, wire.CeasePeerDeconfigured)
+		synctest.Wait()
+		p := r.net.port(listenAt).call(t, peerAddr)
+		p.handshake(peerOpen())
+		p.expectEndOfRIB()
+		synctest.Wait()
+		got := r.Snapshot()
+		if _, ok := got[dynamicName("tor", peerAddr)]; ok || got["own"].State != StateEstablished {
+			t.Errorf("the own session is %v; %d sessions", got["own"].State, len(got))
+		}
+	})
+}
+
 // A peer in trouble has no session, and says why.
 func TestPeerInTrouble(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
