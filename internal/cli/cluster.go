@@ -191,6 +191,7 @@ func (p *picture) heard(w *lb.World) {
 			w.Members.Alive[m] = true
 		}
 		w.Links[node] = a.report.Links
+		w.Gateways[node] = a.report.Gateways
 		w.Gated[node] = a.report.Gated
 		w.Settings.IgnoreExcludeLabel = w.Settings.IgnoreExcludeLabel || a.report.Settings.IgnoreExcludeLabel
 		w.Settings.Mixed = w.Settings.Mixed || a.report.Settings.Mixed

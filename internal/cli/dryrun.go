@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -68,6 +69,9 @@ func (c *cluster) dryRun(ctx context.Context, m manifest, created map[string]boo
 		}
 		out.Action, out.object = actionChange, live.DeepCopy()
 		err = c.client.Patch(ctx, out.object, patch, client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict))
+		if err == nil && sameContent(live, out.object) {
+			out.Action = actionUnchanged
+		}
 	}
 	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
 		out.Action, out.Message, out.object = actionRefused, err.Error(), nil
@@ -116,6 +120,25 @@ func applyPatch(live, file *unstructured.Unstructured) (client.Patch, error) {
 		return nil, nil
 	}
 	return client.RawPatch(kind, patch), nil
+}
+
+// sameContent tells whether two versions of an object differ in bookkeeping only. Fields that are
+// only written, such as stringData of a Secret, always make a patch, though it may change nothing.
+func sameContent(a, b *unstructured.Unstructured) bool {
+	content := func(o *unstructured.Unstructured) map[string]any {
+		o = o.DeepCopy()
+		o.SetManagedFields(nil)
+		o.SetResourceVersion("")
+		o.SetGeneration(0)
+		annotations := o.GetAnnotations()
+		delete(annotations, corev1.LastAppliedConfigAnnotation)
+		o.SetAnnotations(annotations)
+		if len(annotations) == 0 {
+			unstructured.RemoveNestedField(o.Object, "metadata", "annotations")
+		}
+		return o.Object
+	}
+	return equality.Semantic.DeepEqual(content(a), content(b))
 }
 
 // builtIn gives an empty object of the kinds of Kubernetes that a plan looks at.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/lintel-lb/lintel/api/v1beta1"
 	"github.com/lintel-lb/lintel/api/v1beta2"
+	"github.com/lintel-lb/lintel/internal/bgp"
 	"github.com/lintel-lb/lintel/internal/config"
 	"github.com/lintel-lb/lintel/internal/ipam"
 	"github.com/lintel-lb/lintel/internal/kube/speaker"
@@ -266,56 +268,56 @@ const (
 
 // sessionChange is what happens to the sessions of a peer.
 type sessionChange struct {
-	Peer   string   `json:"peer"`
-	Change string   `json:"change"`
-	Nodes  []string `json:"nodes"`
+	Peer string `json:"peer"`
+	// Network is where the routers of the sessions come from, with dynamicNeighbors: the node opens
+	// or closes its port to them.
+	Network *netip.Prefix `json:"network,omitempty"`
+	Change  string        `json:"change"`
+	Nodes   []string      `json:"nodes"`
 	// Fields are those of the BGPPeer that differ, where sessions are reset.
 	Fields []string `json:"fields,omitempty"`
 }
 
 // sessionChanges compares the parameters of all sessions.
 func sessionChanges(before, after plan.State, result *plan.Result) []sessionChange {
-	was, will := peersByName(result.Before), peersByName(result.After)
-	names := slices.Sorted(maps.Keys(was))
-	for name := range will {
-		if was[name] == nil {
-			names = append(names, name)
+	changes := map[string]map[string][]string{} // by session and change, the nodes
+	for _, node := range nodeNames(before.World, after.World) {
+		was, will := sessions(before.World, node, result.Before), sessions(after.World, node, result.After)
+		note := func(session, change string) {
+			if changes[session] == nil {
+				changes[session] = map[string][]string{}
+			}
+			changes[session][change] = append(changes[session][change], node)
+		}
+		for name, one := range was {
+			if two, has := will[name]; !has {
+				note(name, sessionCloses)
+			} else if one != two {
+				note(name, sessionResets)
+			}
+		}
+		for name := range will {
+			if _, had := was[name]; !had {
+				note(name, sessionOpens)
+			}
 		}
 	}
-	slices.Sort(names)
 	var out []sessionChange
-	for _, name := range names {
-		nodes := map[string][]string{}
-		for _, node := range nodeNames(before.World, after.World) {
-			one, had := session(before.World, was[name], node)
-			two, has := session(after.World, will[name], node)
-			switch {
-			case had && has && one != two:
-				nodes[sessionResets] = append(nodes[sessionResets], node)
-			case had && !has:
-				nodes[sessionCloses] = append(nodes[sessionCloses], node)
-			case !had && has:
-				nodes[sessionOpens] = append(nodes[sessionOpens], node)
-			}
-		}
+	for _, name := range slices.Sorted(maps.Keys(changes)) {
 		for _, change := range []string{sessionResets, sessionCloses, sessionOpens} {
-			if len(nodes[change]) == 0 {
+			if len(changes[name][change]) == 0 {
 				continue
 			}
-			c := sessionChange{Peer: name, Change: change, Nodes: nodes[change]}
+			peer, network := speaker.PeerOf(name)
+			c := sessionChange{Peer: peer, Change: change, Nodes: changes[name][change]}
+			if network.IsValid() {
+				c.Network = &network
+			}
 			if change == sessionResets {
-				c.Fields = differingFields(before.Resources.Peers, after.Resources.Peers, name)
+				c.Fields = differingFields(before.Resources.Peers, after.Resources.Peers, peer)
 			}
 			out = append(out, c)
 		}
-	}
-	return out
-}
-
-func peersByName(c *lb.Config) map[string]*lb.Peer {
-	out := map[string]*lb.Peer{}
-	for _, p := range c.Peers {
-		out[p.Name] = p
 	}
 	return out
 }
@@ -330,13 +332,13 @@ func nodeNames(worlds ...*lb.World) []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// session gives the parameters of a node's session; ok is false where it has none.
-func session(w *lb.World, p *lb.Peer, name string) (c any, ok bool) {
+// sessions gives the parameters of a node's sessions.
+func sessions(w *lb.World, name string, c *lb.Config) map[string]bgp.SessionConfig {
 	node := w.Nodes[name]
-	if p == nil || node == nil || !p.Nodes.MatchesOrEmpty(node.Labels) {
-		return nil, false
+	if node == nil {
+		return nil
 	}
-	return speaker.SessionConfig(node, w.Links[name], p), true
+	return speaker.Sessions(w, node, c.Peers)
 }
 
 // differingFields lists the fields of spec in which two versions of a peer differ.

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -138,7 +140,29 @@ func patchTried(ctx context.Context, c client.WithWatch, o client.Object, patch 
 	if err := c.Patch(ctx, live, patch, opts...); err != nil {
 		return err
 	}
-	return fake.NewClientBuilder().WithScheme(c.Scheme()).WithObjects(live).Build().Patch(ctx, o, patch)
+	if err := fake.NewClientBuilder().WithScheme(c.Scheme()).WithObjects(live).Build().Patch(ctx, o, patch); err != nil {
+		return err
+	}
+	if u, ok := o.(*unstructured.Unstructured); ok && u.GetKind() == "Secret" {
+		return storeText(u)
+	}
+	return nil
+}
+
+// storeText does to a Secret what the API server does, and the fake client does not: text becomes
+// data.
+func storeText(u *unstructured.Unstructured) error {
+	text, _, err := unstructured.NestedStringMap(u.Object, "stringData")
+	if err != nil {
+		return err
+	}
+	unstructured.RemoveNestedField(u.Object, "stringData")
+	for k, v := range text {
+		if err := unstructured.SetNestedField(u.Object, base64.StdEncoding.EncodeToString([]byte(v)), "data", k); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Nothing is kept of what is tried.

@@ -174,7 +174,11 @@ func announcersText(list []plan.Announcer) string {
 func (r *planReport) printSessions(w *errWriter) {
 	var rows [][]string
 	for _, s := range r.Sessions {
-		rows = append(rows, []string{s.Peer, s.Change, strings.Join(s.Nodes, ", "), strings.Join(s.Fields, ", ")})
+		peer := s.Peer
+		if s.Network != nil {
+			peer += ", routers of " + s.Network.String()
+		}
+		rows = append(rows, []string{peer, s.Change, strings.Join(s.Nodes, ", "), strings.Join(s.Fields, ", ")})
 	}
 	table(w, "BGPPEER\tSESSION\tNODES\tBECAUSE OF", rows)
 }

@@ -19,7 +19,9 @@ type SpeakerReport struct {
 	Joining  bool      `json:"joining,omitempty"`
 	Problems []string  `json:"problems,omitempty"`
 	Links    []lb.Link `json:"links"`
-	Gated    bool      `json:"gated,omitempty"`
+	// Gateways are the next hops of the node's default routes.
+	Gateways []lb.Gateway `json:"gateways,omitempty"`
+	Gated    bool         `json:"gated,omitempty"`
 	// Classes are the values of spec.loadBalancerClass that are served; the empty one stands
 	// for Services without a class.
 	Classes []string `json:"classes"`

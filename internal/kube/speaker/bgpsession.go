@@ -28,12 +28,6 @@ type ownNode struct {
 	gateways []lb.Gateway
 }
 
-// SessionConfig gives the parameters of the session that a node has with a peer. A session
-// whose parameters change is reset.
-func SessionConfig(node *lb.Node, links []lb.Link, p *lb.Peer) bgp.SessionConfig {
-	return ownNode{node: node, links: links}.session(p)
-}
-
 // session turns a peer into the parameters of a session.
 func (o ownNode) session(p *lb.Peer) bgp.SessionConfig {
 	c := bgp.SessionConfig{

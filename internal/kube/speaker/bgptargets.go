@@ -3,6 +3,7 @@ package speaker
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/lintel-lb/lintel/internal/announce"
@@ -41,6 +42,28 @@ type target struct {
 	// peer has the address that was found for this node.
 	peer *lb.Peer
 	bgp.Peer
+}
+
+// Sessions gives the parameters of the sessions that a node of a World has, by the engine's name.
+// A session whose parameters change is reset. A peer whose router is not known has none, nor one that
+// the node has no address to listen for on, if its links are known.
+func Sessions(w *lb.World, node *lb.Node, peers []*lb.Peer) map[string]bgp.SessionConfig {
+	own := ownNode{node: node, links: w.Links[node.Name], gateways: w.Gateways[node.Name]}
+	mine := slices.DeleteFunc(slices.Clone(peers), func(p *lb.Peer) bool { return !p.Nodes.MatchesOrEmpty(node.Labels) })
+	out := map[string]bgp.SessionConfig{}
+	for _, t := range own.targets(mine, map[lb.Family]netip.Addr{}) {
+		if _, known := w.Links[node.Name]; t.Trouble == "" || !known && t.Config != (bgp.SessionConfig{}) {
+			out[t.name] = t.Config
+		}
+	}
+	return out
+}
+
+// PeerOf gives the name of the BGPPeer that a session belongs to, and the network that its routers
+// come from where that is one.
+func PeerOf(session string) (name string, network netip.Prefix) {
+	_, network = neighborOf(session)
+	return peerOf(session), network
 }
 
 // targets are what the peers of this node come to. last holds the gateway that each family

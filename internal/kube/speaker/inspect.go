@@ -59,6 +59,7 @@ func (s *Speaker) inspect(service *lb.ServiceKey) endpoint.SpeakerReport {
 		Joining:  world.Members.Joining,
 		Problems: snap.Health.Problems(),
 		Links:    world.Links[s.config.Node],
+		Gateways: world.Gateways[s.config.Node],
 		Settings: world.Settings,
 		Classes:  s.config.Classes,
 		Gated:    world.Gated[s.config.Node],
