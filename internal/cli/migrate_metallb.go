@@ -164,7 +164,7 @@ func (c *cluster) giveBack(ctx context.Context, m *migrator.Migrator, s *migrato
 	if !yes {
 		out.printf("To go back to MetalLB:\n\n")
 		for i := len(steps) - 1; i >= 0; i-- {
-			if s.Record.Has(steps[i].ID()) {
+			if s.Record.Begun(steps, i) {
 				out.printf("%2d %s: %s\n", i+1, steps[i].ID(), steps[i].Undo)
 			}
 		}

@@ -31,7 +31,7 @@ type Record struct {
 	Target []*Object `json:"target"`
 	// Services are the addresses of all Services at the start, by namespace/name.
 	Services map[string][]string `json:"services"`
-	// Before is what a node announced before its speaker was replaced.
+	// Before is what a node announced before its speaker was replaced, while that goes on.
 	Before map[string][]string `json:"before,omitempty"`
 }
 
@@ -44,6 +44,20 @@ func (r *Record) Set(id string, done bool) {
 	if done {
 		r.Done = append(r.Done, id)
 	}
+}
+
+// Begun tells whether anything was done of a step, so that it is undone on the way back: it was
+// finished, or, as far as can be told, was broken off. That is a node whose speaker is being replaced,
+// and of the other steps the first one that is not done.
+func (r *Record) Begun(steps []Step, i int) bool {
+	switch step := steps[i]; {
+	case r.Has(step.ID()):
+		return true
+	case step.Node != "":
+		_, begun := r.Before[step.Node]
+		return begun
+	}
+	return i > 0 && r.Has(steps[i-1].ID())
 }
 
 // Encode packs the record.

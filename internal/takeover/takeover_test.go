@@ -123,29 +123,6 @@ func TestObjections(t *testing.T) {
 	}
 }
 
-func TestHold(t *testing.T) {
-	ds := theirs(t).Speaker
-	held := Hold(ds, false)
-	if ds.Spec.Template.Spec.Affinity != nil {
-		t.Error("the original was changed")
-	}
-	terms := held.Spec.Template.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
-	if len(terms) != 1 || len(terms[0].MatchExpressions) != 1 || terms[0].MatchExpressions[0].Operator != corev1.NodeSelectorOpDoesNotExist {
-		t.Errorf("terms %v", terms)
-	}
-	zone := func(z string) corev1.NodeSelectorTerm {
-		return corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "zone", Operator: corev1.NodeSelectorOpIn, Values: []string{z}}}}
-	}
-	ds.Spec.Template.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
-		RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{zone("a"), zone("b")}}}}
-	terms = Hold(ds, true).Spec.Template.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
-	for _, term := range terms {
-		if len(term.MatchExpressions) != 2 || term.MatchExpressions[1].Operator != corev1.NodeSelectorOpExists {
-			t.Errorf("an alternative without the requirement: %v", term)
-		}
-	}
-}
-
 func TestRolesKeepBothRights(t *testing.T) {
 	inv := inventory(t)
 	for _, o := range inv.Target.Objects {
@@ -230,6 +207,37 @@ func TestRecord(t *testing.T) {
 	}
 	if _, err := DecodeRecord(b); err == nil {
 		t.Error("a record of another version was read")
+	}
+}
+
+// What the way back has to undo: what is done, a node that is being replaced, and the first other
+// step that is not done, since it may have been broken off.
+func TestBegun(t *testing.T) {
+	steps := Steps(inventory(t))
+	for _, row := range []struct {
+		done, before []string
+		want         string
+	}{
+		{want: ""},
+		{done: []string{"keep", "key"}, want: "keep key mix"},
+		{done: []string{"start-speakers"}, before: []string{"n1"}, want: "start-speakers node/n1"},
+		{done: []string{"node/n1"}, want: "node/n1"},
+		{done: []string{"node/n1", "node/n2"}, want: "node/n1 node/n2 unmix"},
+		{done: []string{"unmix"}, want: "unmix remove"},
+	} {
+		r := &Record{Done: row.done, Before: map[string][]string{}}
+		for _, n := range row.before {
+			r.Before[n] = nil
+		}
+		var got []string
+		for i, s := range steps {
+			if r.Begun(steps, i) {
+				got = append(got, s.ID())
+			}
+		}
+		if strings.Join(got, " ") != row.want {
+			t.Errorf("done %v, being replaced %v: got %v, want %s", row.done, row.before, got, row.want)
+		}
 	}
 }
 

@@ -203,32 +203,3 @@ func AsideName(old, target *Installation) string {
 	}
 	return old.Speaker.Name
 }
-
-// Hold gives a DaemonSet whose pods are replaced only when they are deleted, and which leaves
-// the nodes that are labelled LabelTaken, or with taken those that are not.
-func Hold(ds *appsv1.DaemonSet, taken bool) *appsv1.DaemonSet {
-	ds = ds.DeepCopy()
-	ds.Spec.UpdateStrategy = appsv1.DaemonSetUpdateStrategy{Type: appsv1.OnDeleteDaemonSetStrategyType}
-	op := corev1.NodeSelectorOpDoesNotExist
-	if taken {
-		op = corev1.NodeSelectorOpExists
-	}
-	requirement := corev1.NodeSelectorRequirement{Key: LabelTaken, Operator: op}
-	spec := &ds.Spec.Template.Spec
-	if spec.Affinity == nil {
-		spec.Affinity = &corev1.Affinity{}
-	}
-	if spec.Affinity.NodeAffinity == nil {
-		spec.Affinity.NodeAffinity = &corev1.NodeAffinity{}
-	}
-	required := spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution
-	if required == nil || len(required.NodeSelectorTerms) == 0 {
-		required = &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{}}}
-	}
-	for i := range required.NodeSelectorTerms { // the terms are alternatives
-		t := &required.NodeSelectorTerms[i]
-		t.MatchExpressions = append(t.MatchExpressions, requirement)
-	}
-	spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution = required
-	return ds
-}

@@ -51,6 +51,9 @@ func (m *Migrator) Forward(ctx context.Context, s *State) error {
 			return err
 		}
 	}
+	if err := m.unholdOwn(ctx, s); err != nil {
+		return err
+	}
 	steps := takeover.Steps(s.Inventory)
 	var waiting []string
 	for i, step := range steps {
@@ -69,8 +72,7 @@ func (m *Migrator) Forward(ctx context.Context, s *State) error {
 		if err := m.do(ctx, s, step); err != nil {
 			return fmt.Errorf("%w\nNothing is lost: run the same again to go on from here, or with --revert to go back", err)
 		}
-		s.Record.Set(step.ID(), true)
-		if err := m.save(ctx, s); err != nil {
+		if err := m.note(ctx, s, step, true); err != nil {
 			return err
 		}
 	}
@@ -82,16 +84,21 @@ func (m *Migrator) Revert(ctx context.Context, s *State) error {
 	steps := takeover.Steps(s.Inventory)
 	for i := len(steps) - 1; i >= 0; i-- {
 		step := steps[i]
-		// A step that failed half way was begun, so the first one that is not done is undone too.
-		if _, begun := s.Record.Before[step.Node]; !s.Record.Has(step.ID()) && !begun && (step.Node != "" || i == 0 || !s.Record.Has(steps[i-1].ID())) {
+		if !s.Record.Begun(steps, i) {
 			continue
 		}
 		m.Say("[%d/%d] %s: %s\n", i+1, len(steps), step.ID(), step.Undo)
+		// What is half undone is not done, for whoever goes forward from here. A node is noted as
+		// such together with what it announces.
+		if step.Node == "" {
+			if err := m.note(ctx, s, step, false); err != nil {
+				return err
+			}
+		}
 		if err := m.undo(ctx, s, step); err != nil {
 			return fmt.Errorf("%w\nRun the same again to go on from here", err)
 		}
-		s.Record.Set(step.ID(), false)
-		if err := m.save(ctx, s); err != nil {
+		if err := m.note(ctx, s, step, false); err != nil {
 			return err
 		}
 	}
@@ -99,6 +106,12 @@ func (m *Migrator) Revert(ctx context.Context, s *State) error {
 		return err
 	}
 	return m.remove(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Inventory.Old.Namespace, Name: takeover.RecordName}})
+}
+
+// note writes down whether a step is done.
+func (m *Migrator) note(ctx context.Context, s *State, step takeover.Step, done bool) error {
+	s.Record.Set(step.ID(), done)
+	return m.save(ctx, s)
 }
 
 func (m *Migrator) do(ctx context.Context, s *State, step takeover.Step) error {

@@ -15,6 +15,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	clienttesting "k8s.io/client-go/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -49,7 +51,9 @@ func start(t *testing.T, nodes ...string) *Migrator {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := fake.NewClientBuilder().WithScheme(scheme)
+	// A tracker that knows no owners of fields: keeping them takes most of the time.
+	tracker := clienttesting.NewObjectTracker(scheme, serializer.NewCodecFactory(scheme).UniversalDecoder())
+	b := fake.NewClientBuilder().WithScheme(scheme).WithObjectTracker(tracker)
 	text, err := os.ReadFile(filepath.Join("..", "..", "takeover", "testdata", "metallb.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +71,7 @@ func start(t *testing.T, nodes ...string) *Migrator {
 	b = b.WithObjects(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web"},
 		Status: corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{Ingress: []corev1.LoadBalancerIngress{{IP: "192.0.2.10"}}}}},
 		&v1beta2.BGPPeer{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "tor"}, Spec: v1beta2.BGPPeerSpec{MyASN: 65000, ASN: 65000}})
-	m := &Migrator{Client: b.Build(), Say: t.Logf}
+	m := &Migrator{Client: b.Build(), Say: func(string, ...any) {}}
 	m.World = func(context.Context) (*lb.World, error) { return world(nodes...), nil }
 	return m
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -29,6 +28,7 @@ func (m *Migrator) node(ctx context.Context, s *State, name string, forward bool
 	if err := m.Client.Get(ctx, client.ObjectKey{Name: name}, &node); err != nil {
 		if client.IgnoreNotFound(err) == nil {
 			m.Say("      node %s is gone\n", name)
+			delete(s.Record.Before, name)
 			return nil
 		}
 		return fmt.Errorf("migrator: read node %s: %w", name, err)
@@ -42,7 +42,7 @@ func (m *Migrator) node(ctx context.Context, s *State, name string, forward bool
 			s.Record.Before = map[string][]string{}
 		}
 		s.Record.Before[name] = before
-		if err := m.save(ctx, s); err != nil {
+		if err := m.note(ctx, s, takeover.Step{Action: takeover.Node, Node: name}, false); err != nil {
 			return err
 		}
 	}
@@ -244,15 +244,6 @@ func (m *Migrator) podOn(ctx context.Context, s *State, set, node string) (*core
 		}
 	}
 	return nil, nil
-}
-
-// holdOwn has Lintel's DaemonSet leave the nodes that are not taken over.
-func (m *Migrator) holdOwn(ctx context.Context, s *State) error {
-	ds, err := m.daemonSet(ctx, s.Inventory.Target.Namespace, s.Inventory.Target.Speaker.Name)
-	if err != nil || ds == nil || ds.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType {
-		return err
-	}
-	return m.replaceSpec(ctx, ds, takeover.Hold(ds, true))
 }
 
 // dropFRR deletes what MetalLB had FRR announce on a node, which outlives its speaker.

@@ -235,8 +235,12 @@ func (m *Migrator) readNodes(ctx context.Context, s *State) error {
 	if err != nil {
 		return err
 	}
+	orphans, err := m.orphans(ctx, inv.Old.Speaker)
+	if err != nil {
+		return err
+	}
 	nodes := map[string]bool{}
-	for _, p := range pods {
+	for _, p := range slices.Concat(pods, orphans) {
 		if p.Spec.NodeName == "" || takeover.IsLintel(&p.Spec, "speaker") {
 			continue
 		}
@@ -247,6 +251,9 @@ func (m *Migrator) readNodes(ctx context.Context, s *State) error {
 	}
 	if s.Record != nil {
 		inv.Unready = nil // what is begun is finished or undone
+		for node := range s.Record.Before {
+			nodes[node] = true // it may have neither speaker nor label now
+		}
 		for _, id := range s.Record.Done {
 			if node, ok := strings.CutPrefix(id, string(takeover.Node)+"/"); ok {
 				nodes[node] = true
@@ -322,6 +329,20 @@ func (m *Migrator) pods(ctx context.Context, namespace string, sets ...string) (
 		owner := metav1.GetControllerOf(&p)
 		return owner == nil || owner.Kind != "DaemonSet" || !slices.Contains(sets, owner.Name)
 	}), nil
+}
+
+// orphans are the pods of a DaemonSet while they have no owner, since it is about to get another
+// name.
+func (m *Migrator) orphans(ctx context.Context, ds *appsv1.DaemonSet) ([]corev1.Pod, error) {
+	selector, err := metav1.LabelSelectorAsSelector(ds.Spec.Selector)
+	if err != nil {
+		return nil, fmt.Errorf("migrator: selector of DaemonSet %s: %w", ds.Name, err)
+	}
+	var all corev1.PodList
+	if err := m.Client.List(ctx, &all, client.InNamespace(ds.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
+		return nil, fmt.Errorf("migrator: list pods: %w", err)
+	}
+	return slices.DeleteFunc(all.Items, func(p corev1.Pod) bool { return metav1.GetControllerOf(&p) != nil }), nil
 }
 
 // nodeOf is the node that a pod of a DaemonSet is for, also before it is scheduled.

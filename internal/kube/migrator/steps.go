@@ -2,7 +2,6 @@ package migrator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -188,102 +187,6 @@ func (m *Migrator) sayMoves(ctx context.Context) error {
 	return nil
 }
 
-func (m *Migrator) daemonSet(ctx context.Context, namespace, name string) (*appsv1.DaemonSet, error) {
-	ds := &appsv1.DaemonSet{}
-	err := m.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, ds)
-	if apierrors.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("migrator: read DaemonSet %s: %w", name, err)
-	}
-	return ds, nil
-}
-
-// replaceSpec gives a DaemonSet that exists update strategy and pod template of another.
-func (m *Migrator) replaceSpec(ctx context.Context, live, want *appsv1.DaemonSet) error {
-	live.Spec.UpdateStrategy, live.Spec.Template = want.Spec.UpdateStrategy, want.Spec.Template
-	if err := m.Client.Update(ctx, live); err != nil {
-		return fmt.Errorf("migrator: DaemonSet %s: %w", live.Name, err)
-	}
-	return nil
-}
-
-// rename gives the pods of a DaemonSet to one of another name; they go on running.
-func (m *Migrator) rename(ctx context.Context, old *appsv1.DaemonSet, want *appsv1.DaemonSet) error {
-	if old != nil {
-		if err := m.remove(ctx, old, client.PropagationPolicy(metav1.DeletePropagationOrphan)); err != nil {
-			return err
-		}
-	}
-	if err := m.Client.Create(ctx, want); client.IgnoreAlreadyExists(err) != nil {
-		return fmt.Errorf("migrator: DaemonSet %s: %w", want.Name, err)
-	}
-	return nil
-}
-
-// hold has MetalLB's DaemonSet leave nodes that are taken over, and restart nothing.
-func (m *Migrator) hold(ctx context.Context, s *State) error {
-	old := s.Inventory.Old.Speaker
-	want := takeover.Hold(old, false)
-	want.Name = takeover.AsideName(s.Inventory.Old, s.Inventory.Target)
-	want.ResourceVersion = ""
-	live, err := m.daemonSet(ctx, old.Namespace, old.Name)
-	if err != nil {
-		return err
-	}
-	switch {
-	case want.Name != old.Name:
-		if live != nil && takeover.IsLintel(&live.Spec.Template.Spec, "speaker") {
-			live = nil
-		}
-		err = m.rename(ctx, live, want)
-	case live == nil:
-		return fmt.Errorf("migrator: DaemonSet %s is gone", old.Name)
-	default:
-		err = m.replaceSpec(ctx, live, want)
-	}
-	if err != nil {
-		return err
-	}
-	return m.adopted(ctx, want)
-}
-
-// adopted waits until a DaemonSet has as many pods that run as it wants.
-func (m *Migrator) adopted(ctx context.Context, want *appsv1.DaemonSet) error {
-	return until(ctx, patience, "DaemonSet "+want.Name+" has not all its pods", func(ctx context.Context) error {
-		ds, err := m.daemonSet(ctx, want.Namespace, want.Name)
-		switch {
-		case err != nil:
-			return err
-		case ds == nil:
-			return errors.New("it does not exist")
-		case ds.Status.ObservedGeneration != ds.Generation || ds.Status.NumberReady != ds.Status.DesiredNumberScheduled:
-			return fmt.Errorf("%d of %d are ready", ds.Status.NumberReady, ds.Status.DesiredNumberScheduled)
-		}
-		return nil
-	})
-}
-
-// release undoes hold.
-func (m *Migrator) release(ctx context.Context, s *State) error {
-	want := s.Inventory.Old.Speaker.DeepCopy()
-	want.ResourceVersion = ""
-	aside, err := m.daemonSet(ctx, want.Namespace, takeover.AsideName(s.Inventory.Old, s.Inventory.Target))
-	if err != nil {
-		return err
-	}
-	if takeover.AsideName(s.Inventory.Old, s.Inventory.Target) != want.Name {
-		err = m.rename(ctx, aside, want)
-	} else if aside != nil {
-		err = m.replaceSpec(ctx, aside, want)
-	}
-	if err != nil {
-		return err
-	}
-	return m.adopted(ctx, want)
-}
-
 // scale sets the replicas of a Deployment and waits until it has them; with none, until the
 // last pod is gone.
 func (m *Migrator) scale(ctx context.Context, d *appsv1.Deployment, replicas int32) error {
@@ -330,7 +233,11 @@ func replicas(d *appsv1.Deployment) int32 {
 }
 
 func (m *Migrator) stopController(ctx context.Context, s *State) error {
-	return m.scale(ctx, s.Inventory.Old.Controller, 0)
+	err := m.scale(ctx, s.Inventory.Old.Controller, 0)
+	if apierrors.IsNotFound(err) {
+		return nil // a way back was broken off before it came back
+	}
+	return err
 }
 
 func (m *Migrator) restartController(ctx context.Context, s *State) error {
@@ -514,6 +421,16 @@ func (m *Migrator) dropController(ctx context.Context, s *State) error {
 }
 
 func (m *Migrator) startSpeakers(ctx context.Context, s *State) error {
+	// One that is on its way out, since a way back was broken off here, would go with its successor.
+	ds, err := m.daemonSet(ctx, s.Inventory.Target.Namespace, s.Inventory.Target.Speaker.Name)
+	if err != nil {
+		return err
+	}
+	if ds != nil && ds.DeletionTimestamp != nil {
+		if err := m.remove(ctx, ds, client.PropagationPolicy(metav1.DeletePropagationForeground)); err != nil {
+			return err
+		}
+	}
 	return m.apply(ctx, workload(s, "DaemonSet"))
 }
 
@@ -540,6 +457,10 @@ func (m *Migrator) removeOld(ctx context.Context, s *State) error {
 		}
 	}
 	if err := m.objects(ctx, s, false); err != nil {
+		return err
+	}
+	// A DaemonSet that is held would leave every node that loses the label.
+	if err := m.unholdOwn(ctx, s); err != nil {
 		return err
 	}
 	for _, node := range s.Inventory.Nodes {
