@@ -171,9 +171,17 @@ func (c *cluster) giveBack(ctx context.Context, m *migrator.Migrator, s *migrato
 		out.printf("\nNothing was changed. --yes does it.\n")
 		return out.err
 	}
-	if err := m.Revert(ctx, s); err != nil {
+	changed, err := m.Revert(ctx, s)
+	if err != nil {
 		return err
 	}
-	out.printf("\nDone: MetalLB is back, and all Services have the addresses that they had.\n")
+	if len(changed) == 0 {
+		out.printf("\nDone: MetalLB is back, and all Services have the addresses that they had.\n")
+		return out.err
+	}
+	out.printf("\nDone: MetalLB is back. These Services have other addresses than before:\n")
+	for _, text := range changed {
+		out.printf("! %s\n", text)
+	}
 	return out.err
 }

@@ -5,14 +5,16 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 )
 
 // RecordName is the name of the Secret in which a take-over keeps what it has done and what
-// there was before, and RecordKey the key in it.
+// there was before, RecordKey the key in it, and RecordVersion that of the format.
 const (
-	RecordName = "lintel-takeover"
-	RecordKey  = "record"
+	RecordName    = "lintel-takeover"
+	RecordKey     = "record"
+	RecordVersion = 2
 )
 
 // Record is what a take-over must not forget. It is written before the first change.
@@ -29,10 +31,17 @@ type Record struct {
 	Release string `json:"release,omitempty"`
 	// Target are Lintel's objects.
 	Target []*Object `json:"target"`
-	// Services are the addresses of all Services at the start, by namespace/name.
-	Services map[string][]string `json:"services"`
+	// Services are those of type LoadBalancer, by namespace/name, as they were when the way that
+	// is gone, there or back, was begun.
+	Services map[string]Service `json:"services"`
 	// Before is what a node announced before its speaker was replaced, while that goes on.
 	Before map[string][]string `json:"before,omitempty"`
+}
+
+// Service is what a Service was. Another one of its name has another UID.
+type Service struct {
+	UID       string   `json:"uid"`
+	Addresses []string `json:"addresses,omitempty"`
 }
 
 // Has tells whether a step was finished.
@@ -79,12 +88,22 @@ func DecodeRecord(b []byte) (*Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("takeover: record: %w", err)
 	}
-	r := &Record{}
-	if err := json.NewDecoder(z).Decode(r); err != nil {
+	text, err := io.ReadAll(z)
+	if err != nil {
 		return nil, fmt.Errorf("takeover: record: %w", err)
 	}
-	if r.Version != 1 {
-		return nil, fmt.Errorf("takeover: the record in Secret %s has version %d; use the lintel that began the take-over", RecordName, r.Version)
+	var of struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(text, &of); err != nil {
+		return nil, fmt.Errorf("takeover: record: %w", err)
+	}
+	if of.Version != RecordVersion {
+		return nil, fmt.Errorf("takeover: the record in Secret %s has version %d; use the lintel that began the take-over", RecordName, of.Version)
+	}
+	r := &Record{}
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fmt.Errorf("takeover: record: %w", err)
 	}
 	return r, nil
 }

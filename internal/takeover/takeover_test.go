@@ -1,6 +1,8 @@
 package takeover
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -181,9 +183,22 @@ func TestReleasesKeepDefinitions(t *testing.T) {
 	}
 }
 
+func packed(t *testing.T, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
 func TestRecord(t *testing.T) {
 	inv := inventory(t)
-	r := &Record{Version: 1, Old: inv.Old.Objects, Target: inv.Target.Objects, Services: map[string][]string{"a/b": {"192.0.2.1"}}}
+	r := &Record{Version: RecordVersion, Old: inv.Old.Objects, Target: inv.Target.Objects, Services: map[string]Service{"a/b": {UID: "1", Addresses: []string{"192.0.2.1"}}}}
 	r.Set("keep", true)
 	r.Set("key", true)
 	r.Set("keep", false)
@@ -201,12 +216,10 @@ func TestRecord(t *testing.T) {
 	if diff := cmp.Diff(r.Old[0].Object, got.Old[0].Object); diff != "" {
 		t.Errorf("object (-want +got)\n%s", diff)
 	}
-	r.Version = 2
-	if b, err = r.Encode(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := DecodeRecord(b); err == nil {
-		t.Error("a record of another version was read")
+	// The first version had addresses in the place of Services.
+	b = packed(t, `{"version":1,"services":{"a/b":["192.0.2.1"]}}`)
+	if _, err := DecodeRecord(b); err == nil || !strings.Contains(err.Error(), "has version 1") {
+		t.Errorf("a record of another version: %v", err)
 	}
 }
 

@@ -51,6 +51,12 @@ func (m *Migrator) Forward(ctx context.Context, s *State) error {
 			return err
 		}
 	}
+	// Between the two controllers Services are compared with what they were before.
+	if s.Record.Has(string(takeover.StartController)) || !s.Record.Has(string(takeover.StopController)) {
+		if err := m.renew(ctx, s); err != nil {
+			return err
+		}
+	}
 	if err := m.unholdOwn(ctx, s); err != nil {
 		return err
 	}
@@ -79,8 +85,14 @@ func (m *Migrator) Forward(ctx context.Context, s *State) error {
 	return m.sameAddresses(ctx, s)
 }
 
-// Revert takes all steps back that were taken, the last one first.
-func (m *Migrator) Revert(ctx context.Context, s *State) error {
+// Revert takes all steps back that were taken, the last one first. changed says which Services
+// have other addresses than before, which does not keep it from its end.
+func (m *Migrator) Revert(ctx context.Context, s *State) (changed []string, err error) {
+	if s.Record.Has(string(takeover.StartController)) {
+		if err := m.renew(ctx, s); err != nil {
+			return nil, err
+		}
+	}
 	steps := takeover.Steps(s.Inventory)
 	for i := len(steps) - 1; i >= 0; i-- {
 		step := steps[i]
@@ -92,20 +104,20 @@ func (m *Migrator) Revert(ctx context.Context, s *State) error {
 		// such together with what it announces.
 		if step.Node == "" {
 			if err := m.note(ctx, s, step, false); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if err := m.undo(ctx, s, step); err != nil {
-			return fmt.Errorf("%w\nRun the same again to go on from here", err)
+			return nil, fmt.Errorf("%w\nRun the same again to go on from here", err)
 		}
 		if err := m.note(ctx, s, step, false); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if err := m.sameAddresses(ctx, s); err != nil {
-		return err
+	if changed, err = m.changed(ctx, s); err != nil {
+		return nil, err
 	}
-	return m.remove(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Inventory.Old.Namespace, Name: takeover.RecordName}})
+	return changed, m.remove(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Inventory.Old.Namespace, Name: takeover.RecordName}})
 }
 
 // note writes down whether a step is done.

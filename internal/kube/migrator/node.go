@@ -297,14 +297,14 @@ func (m *Migrator) announcesAgain(ctx context.Context, s *State, node string) er
 		if err != nil {
 			return err
 		}
-		existing, err := m.addresses(ctx)
+		existing, err := m.services(ctx)
 		if err != nil {
 			return err
 		}
 		var missing []string
 		for _, a := range s.Record.Before[node] {
 			service, _, _ := strings.Cut(a, " ")
-			if _, exists := existing[service]; exists && !slices.Contains(now, a) {
+			if len(existing[service].Addresses) > 0 && !slices.Contains(now, a) {
 				missing = append(missing, a)
 			}
 		}

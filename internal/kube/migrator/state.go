@@ -406,7 +406,7 @@ func (m *Migrator) save(ctx context.Context, s *State) error {
 // begin writes down what there is, before anything is changed.
 func (m *Migrator) begin(ctx context.Context, s *State) error {
 	inv := s.Inventory
-	s.Record = &takeover.Record{Version: 1, Release: inv.Release, Target: inv.Target.Objects, Before: map[string][]string{}}
+	s.Record = &takeover.Record{Version: takeover.RecordVersion, Release: inv.Release, Target: inv.Target.Objects, Before: map[string][]string{}}
 	for _, o := range inv.Old.Objects {
 		s.Record.Old = append(s.Record.Old, takeover.Bare(o))
 	}
@@ -434,45 +434,11 @@ func (m *Migrator) begin(ctx context.Context, s *State) error {
 		s.Record.Releases = append(s.Record.Releases, takeover.Bare(o))
 	}
 	var err error
-	if s.Record.Services, err = m.addresses(ctx); err != nil {
+	if s.Record.Services, err = m.services(ctx); err != nil {
 		return err
 	}
 	if inv.Old, err = takeover.NewInstallation(s.Record.Old, false); err != nil {
 		return err
 	}
 	return m.save(ctx, s)
-}
-
-// addresses are those of all Services of type LoadBalancer.
-func (m *Migrator) addresses(ctx context.Context) (map[string][]string, error) {
-	var all corev1.ServiceList
-	if err := m.Client.List(ctx, &all); err != nil {
-		return nil, fmt.Errorf("migrator: list Services: %w", err)
-	}
-	out := map[string][]string{}
-	for _, s := range all.Items {
-		for _, in := range s.Status.LoadBalancer.Ingress {
-			out[s.Namespace+"/"+s.Name] = append(out[s.Namespace+"/"+s.Name], in.IP+in.Hostname)
-		}
-	}
-	return out, nil
-}
-
-// sameAddresses sees that no Service that still exists has another address than at the start.
-func (m *Migrator) sameAddresses(ctx context.Context, s *State) error {
-	now, err := m.addresses(ctx)
-	if err != nil {
-		return err
-	}
-	for name, before := range s.Record.Services {
-		var svc corev1.Service
-		namespace, short, _ := strings.Cut(name, "/")
-		if !slices.Equal(now[name], before) {
-			if err := m.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: short}, &svc); apierrors.IsNotFound(err) {
-				continue
-			}
-			return fmt.Errorf("migrator: Service %s had %s and has %s now", name, strings.Join(before, ", "), strings.Join(now[name], ", "))
-		}
-	}
-	return nil
 }
