@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"unique"
 
 	"github.com/lintel-lb/lintel/internal/bgp/wire"
 )
@@ -17,7 +18,7 @@ const batchLimit = 8 << 10
 //
 // At most one batch is under way: next is called again only after done.
 type adjOut struct {
-	desired  map[netip.Prefix]Attributes
+	desired  Routes
 	complete bool
 	// draining marks all routes with GRACEFUL_SHUTDOWN, withdrawing wants none.
 	draining, withdrawing bool
@@ -67,7 +68,7 @@ func (a *adjOut) close() {
 }
 
 // set replaces the desired routes. Completeness, once reached, stays.
-func (a *adjOut) set(routes map[netip.Prefix]Attributes, complete bool) {
+func (a *adjOut) set(routes Routes, complete bool) {
 	a.desired, a.dirty = routes, true
 	a.complete = a.complete || complete
 }
@@ -96,15 +97,25 @@ func (a *adjOut) resend(f wire.Family) {
 	}
 }
 
-// want returns what should be announced for a prefix at present.
-func (a *adjOut) want(p netip.Prefix) (Attributes, bool) {
-	attrs, ok := a.desired[p]
+// wants tells whether a prefix should be announced at present.
+func (a *adjOut) wants(p netip.Prefix) bool {
+	h, ok := a.desired[p]
 	if !ok || a.withdrawing {
-		return Attributes{}, false
+		return false
 	}
-	attrs.GracefulShutdown = attrs.GracefulShutdown || a.draining
+	attrs := h.Value()
 	_, reason := a.session.check(p, &attrs)
-	return attrs, reason == 0
+	return reason == 0
+}
+
+// marked adds GRACEFUL_SHUTDOWN while the session is drained.
+func (a *adjOut) marked(h unique.Handle[Attributes]) unique.Handle[Attributes] {
+	if !a.draining {
+		return h
+	}
+	attrs := h.Value()
+	attrs.GracefulShutdown = true
+	return unique.Make(attrs)
 }
 
 // plan finds the difference between desired and written. It starts over, which is right at
@@ -114,7 +125,7 @@ func (a *adjOut) plan() {
 	a.withdrawals, a.groups = map[wire.Family][]netip.Prefix{}, nil
 	a.withheld = map[netip.Prefix]Withheld{}
 	for p := range a.written.routes {
-		if _, ok := a.want(p); !ok {
+		if !a.wants(p) {
 			f := wire.FamilyOf(p.Addr())
 			a.withdrawals[f] = append(a.withdrawals[f], p)
 		}
@@ -127,25 +138,26 @@ func (a *adjOut) plan() {
 	}
 	type key struct {
 		family     wire.Family
-		attributes Attributes
+		attributes unique.Handle[Attributes]
 	}
 	index := map[key]int{}
-	for p, attrs := range maps.All(a.desired) {
-		attrs.GracefulShutdown = attrs.GracefulShutdown || a.draining
+	for p, h := range a.desired {
+		h = a.marked(h)
+		attrs := h.Value()
 		if _, reason := a.session.check(p, &attrs); reason != 0 {
 			a.withheld[p] = reason
 			continue
 		}
 		f := wire.FamilyOf(p.Addr())
-		if h, ok := a.written.get(p); ok && h.Value() == attrs {
+		if before, ok := a.written.get(p); ok && before == h {
 			if _, again := a.again[p]; !again {
 				continue
 			}
 		}
-		i, ok := index[key{f, attrs}]
+		i, ok := index[key{f, h}]
 		if !ok {
 			i = len(a.groups)
-			index[key{f, attrs}] = i
+			index[key{f, h}] = i
 			a.groups = append(a.groups, group{family: f, attributes: attrs})
 		}
 		a.groups[i].prefixes = append(a.groups[i].prefixes, p)

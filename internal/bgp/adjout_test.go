@@ -67,9 +67,10 @@ func (w *twin) playStream(b []byte) error {
 
 // want writes down what a peer should have, without the code under test: the fields one
 // by one.
-func want(desired map[netip.Prefix]Attributes, n *negotiated, draining bool) map[netip.Prefix]string {
+func want(desired Routes, n *negotiated, draining bool) map[netip.Prefix]string {
 	out := map[netip.Prefix]string{}
-	for p, a := range desired {
+	for p, h := range desired {
+		a := h.Value()
 		r := wiretest.Route{MED: -1, LocalPref: -1, NextHop: a.NextHop}
 		if p.Addr().Is6() && n.families&IPv6 == 0 || p.Addr().Is4() && n.families&IPv4 == 0 {
 			continue
@@ -201,7 +202,7 @@ func TestAdjOutFollowsDesired(t *testing.T) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"set": func(t *rapid.T) {
-				a.set(drawRoutes(t, kinds), rapid.Bool().Draw(t, "complete"))
+				a.set(NewRoutes(drawRoutes(t, kinds)), rapid.Bool().Draw(t, "complete"))
 			},
 			"connect": func(t *rapid.T) {
 				under, peer = nil, newTwin()
@@ -233,7 +234,7 @@ func TestAdjOutFollowsDesired(t *testing.T) {
 // again: the peer may have read it before it asked.
 func TestRefreshIncludesWhatIsUnderWay(t *testing.T) {
 	a := newAdjOut()
-	a.set(oneRoute(Attributes{}), true)
+	a.set(NewRoutes(oneRoute(Attributes{})), true)
 	a.open(&negotiated{localASN: 64500, external: true, fourOctetAS: true, families: IPv4, hops: [2]netip.Addr{ourAddr, ourAddr6}})
 	b := a.next()
 	a.resend(wire.IPv4Unicast)
@@ -262,7 +263,7 @@ func TestAdjOutPacks(t *testing.T) {
 			for i, p := range prefixList(tt.prefixes) {
 				routes[p] = Attributes{MED: Some(uint32(i % tt.kinds))}
 			}
-			a.set(routes, false)
+			a.set(NewRoutes(routes), false)
 			a.open(&negotiated{localASN: 64500, external: true, fourOctetAS: true, families: IPv4, hops: [2]netip.Addr{ourAddr}})
 			messages := drainAll(t, a)
 			if messages != tt.messages {

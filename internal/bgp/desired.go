@@ -1,6 +1,9 @@
 package bgp
 
-import "net/netip"
+import (
+	"net/netip"
+	"unique"
+)
 
 // Desired is everything that an Engine should do. Its maps must not be changed after they
 // were handed over.
@@ -16,13 +19,25 @@ type Desired struct {
 // Peer is a session and the routes it should have announced.
 type Peer struct {
 	Config SessionConfig
-	// Routes are keyed by prefixes without host bits.
-	Routes map[netip.Prefix]Attributes
+	Routes Routes
 	// Limit is, with a range, the most sessions at a time; 0 means DefaultRangeLimit.
 	Limit int
 	// Trouble says why there can be no session at present, whatever Config is; it becomes the
 	// peer's LastError. Empty means that there can.
 	Trouble string
+}
+
+// Routes are routes by prefix without host bits. Equal attributes, which most routes have, are held
+// once.
+type Routes map[netip.Prefix]unique.Handle[Attributes]
+
+// NewRoutes makes Routes.
+func NewRoutes(from map[netip.Prefix]Attributes) Routes {
+	out := make(Routes, len(from))
+	for p, a := range from {
+		out[p] = unique.Make(a)
+	}
+	return out
 }
 
 // Withheld is the reason why a desired route cannot be announced in a session.

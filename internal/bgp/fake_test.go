@@ -174,7 +174,7 @@ func testConfig() SessionConfig {
 }
 
 func onePeer(c SessionConfig, routes map[netip.Prefix]Attributes) Desired {
-	return Desired{Peers: map[string]Peer{"tor": {Config: c, Routes: routes}}, Complete: true}
+	return Desired{Peers: map[string]Peer{"tor": {Config: c, Routes: NewRoutes(routes)}}, Complete: true}
 }
 
 // bubble runs a test in fake time, with an engine that ends with it.

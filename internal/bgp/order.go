@@ -1,7 +1,6 @@
 package bgp
 
 import (
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -36,7 +35,7 @@ type Ending struct {
 // by a newer one stay.
 type order struct {
 	config   SessionConfig
-	routes   map[netip.Prefix]Attributes
+	routes   Routes
 	complete bool
 	ending   *Ending
 	trouble  string // why the session cannot listen; empty if it can

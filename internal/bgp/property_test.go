@@ -125,7 +125,7 @@ func TestPeerTableFollowsDesired(t *testing.T) {
 				peer.mu.Lock()
 				defer peer.mu.Unlock()
 				agreed := &negotiated{localASN: 64500, external: true, families: IPv4 | IPv6}
-				should := want(desired, agreed, false)
+				should := want(NewRoutes(desired), agreed, false)
 				if peer.broken != nil || !maps.Equal(peer.table.routes, should) {
 					t.Fatalf("%v, peer has %v\nwant %v", peer.broken, peer.table.routes, should)
 				}

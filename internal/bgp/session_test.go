@@ -51,7 +51,7 @@ func TestConfigChangeResetsOneSession(t *testing.T) {
 		b.PeerAddress = netip.MustParseAddr("192.0.2.2")
 		set := func() {
 			r.Set(Desired{Complete: true, Peers: map[string]Peer{
-				"a": {Config: a, Routes: oneRoute(Attributes{})}, "b": {Config: b, Routes: oneRoute(Attributes{})},
+				"a": {Config: a, Routes: NewRoutes(oneRoute(Attributes{}))}, "b": {Config: b, Routes: NewRoutes(oneRoute(Attributes{}))},
 			}})
 		}
 		set()

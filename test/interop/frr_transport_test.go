@@ -79,8 +79,8 @@ func TestFRRMultihop(t *testing.T) {
 			}
 			c4.Families, c6.Families = bgp.IPv4, bgp.IPv6
 			startSpeaker(t, bgp.Desired{Peers: map[string]bgp.Peer{
-				"v4": {Config: c4, Routes: routes(bgp.Attributes{}, both...)},
-				"v6": {Config: c6, Routes: routes(bgp.Attributes{}, both...)},
+				"v4": {Config: c4, Routes: bgp.NewRoutes(routes(bgp.Attributes{}, both...))},
+				"v6": {Config: c6, Routes: bgp.NewRoutes(routes(bgp.Attributes{}, both...))},
 			}})
 			f.waitPrefixes(both...)
 			f.waitState(l.speaker4(0).String(), "Established")

@@ -78,7 +78,7 @@ func (s *speaker) waitFor(peer, what string, ok func(bgp.Status) bool) bgp.Statu
 }
 
 func onePeer(c bgp.SessionConfig, routes map[netip.Prefix]bgp.Attributes) bgp.Desired {
-	return bgp.Desired{Peers: map[string]bgp.Peer{"tor": {Config: c, Routes: routes}}}
+	return bgp.Desired{Peers: map[string]bgp.Peer{"tor": {Config: c, Routes: bgp.NewRoutes(routes)}}}
 }
 
 // config is a session of AS 64500 with AS 64501.

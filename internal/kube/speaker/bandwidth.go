@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"maps"
 	"net/netip"
 	"time"
 )
@@ -18,9 +19,9 @@ type weighted struct {
 // that is new has its weight at once, and one that is to have none loses it at once. The zero
 // value is ready for use.
 type bandwidthPace struct {
-	// told is what each route has; next is what it was given in the present round.
-	told, next map[weighted]weight
-	due        time.Time
+	// told is what each route has, and waits tells when the change of one that waits is due.
+	told  map[weighted]weight
+	waits map[weighted]time.Time
 }
 
 // weight is a rate and since when it is in force.
@@ -29,34 +30,43 @@ type weight struct {
 	since time.Time
 }
 
-// pass gives the rate that a route is to have now. All routes are asked about in each round.
+// pass gives the rate that a route is to have now.
 func (b *bandwidthPace) pass(now time.Time, r weighted, rate uint64) uint64 {
+	delete(b.waits, r)
 	if rate == 0 {
+		delete(b.told, r)
 		return 0
 	}
 	w, known := b.told[r]
 	switch {
-	case !known:
-		w = weight{rate: rate, since: now}
-	case w.rate == rate:
-	case now.Sub(w.since) >= bandwidthInterval:
-		w = weight{rate: rate, since: now}
-	default:
-		if due := w.since.Add(bandwidthInterval); b.due.IsZero() || due.Before(b.due) {
-			b.due = due
+	case known && w.rate == rate:
+	case !known || now.Sub(w.since) >= bandwidthInterval:
+		if b.told == nil {
+			b.told = map[weighted]weight{}
 		}
+		w = weight{rate: rate, since: now}
+		b.told[r] = w
+	default:
+		if b.waits == nil {
+			b.waits = map[weighted]time.Time{}
+		}
+		b.waits[r] = w.since.Add(bandwidthInterval)
 	}
-	if b.next == nil {
-		b.next = map[weighted]weight{}
-	}
-	b.next[r] = w
 	return w.rate
 }
 
-// round ends a round: routes that were not asked about are gone. It tells when the next change
-// that waits may be made; the zero time is never.
-func (b *bandwidthPace) round() (due time.Time) {
-	due = b.due
-	b.told, b.next, b.due = b.next, nil, time.Time{}
+// keep forgets all routes but some: others are gone.
+func (b *bandwidthPace) keep(some func(weighted) bool) {
+	maps.DeleteFunc(b.told, func(r weighted, _ weight) bool { return !some(r) })
+	maps.DeleteFunc(b.waits, func(r weighted, _ time.Time) bool { return !some(r) })
+}
+
+// due tells when the next change that waits may be made; the zero time is never.
+func (b *bandwidthPace) due() (due time.Time) {
+	for _, at := range b.waits {
+		if due.IsZero() || at.Before(due) {
+			due = at
+		}
+	}
 	return due
 }

@@ -29,8 +29,10 @@ type holding struct {
 
 // bgpState is what the loop keeps about BGP.
 type bgpState struct {
-	// routes are what each holding wants announced.
-	routes map[holding][]announce.Route
+	// wanted is what holdings want announced, and targets are the sessions of this node with the
+	// routes that they have of it.
+	wanted  wanted
+	targets []target
 	// announced is what each Service was last seen to be announced as.
 	announced map[lb.ServiceKey]onTheWire
 	// last is what the engine was told last.
@@ -42,7 +44,7 @@ type bgpState struct {
 	// bandwidth paces changes of weights; reweigh receives when one that waits is due.
 	bandwidth bandwidthPace
 	reweigh   <-chan time.Time
-	// stale is set when routes, peers or the node changed since the engine was set last.
+	// stale is set when peers or the node changed since the engine was set last.
 	stale bool
 }
 
@@ -53,7 +55,7 @@ type onTheWire struct {
 }
 
 func newBGPState() bgpState {
-	return bgpState{routes: map[holding][]announce.Route{}, announced: map[lb.ServiceKey]onTheWire{}, gateways: map[lb.Family]netip.Addr{}, sessions: sessionReports{}}
+	return bgpState{wanted: newWanted(), announced: map[lb.ServiceKey]onTheWire{}, gateways: map[lb.Family]netip.Addr{}, sessions: sessionReports{}}
 }
 
 // route brings the routes of an address up to date. It adds the Services that it concerns.
@@ -69,21 +71,13 @@ func (s *Speaker) route(a netip.Addr, before, now []lb.ServiceKey) {
 	}
 }
 
-func (s *Speaker) setRoutes(h holding, routes []announce.Route) {
-	if slices.EqualFunc(routes, s.bgp.routes[h], announce.Route.Equal) {
-		return
-	}
-	s.bgp.stale = true
-	if len(routes) == 0 {
-		delete(s.bgp.routes, h)
-	} else {
-		s.bgp.routes[h] = routes
-	}
-}
+func (s *Speaker) setRoutes(h holding, routes []announce.Route) { s.bgp.wanted.set(h, routes) }
 
-// flushBGP hands the whole desired set to the engines, if anything changed.
+// flushBGP hands the desired set to the engines, if anything changed: made anew where peers or the
+// node changed, and otherwise changed in the prefixes that did.
 func (s *Speaker) flushBGP() {
-	if !s.bgp.stale {
+	stale, changed := s.bgp.stale, s.bgp.wanted.take()
+	if !stale && len(changed) == 0 {
 		return
 	}
 	s.bgp.stale = false
@@ -98,39 +92,53 @@ func (s *Speaker) flushBGP() {
 		return
 	}
 	own := ownNode{node: node, links: world.Links[node.Name], gateways: world.Gateways[node.Name]}
-	desired := bgp.Desired{Peers: map[string]bgp.Peer{}, Complete: true}
-	paths := map[string]bfdPath{}
-	var mine []*lb.Peer
-	for _, p := range world.Config.Peers {
-		if p.Nodes.MatchesOrEmpty(node.Labels) {
-			mine = append(mine, p)
-		}
+	prefixes := maps.Keys(changed)
+	if stale {
+		s.retarget(own, world.Config)
+		prefixes = maps.Keys(s.bgp.wanted.holders)
 	}
-	merged := mergeRoutes(s.bgp.routes)
 	now := time.Now()
-	labels := make(map[string]string, len(mine))
-	for _, t := range own.targets(mine, s.bgp.gateways) {
-		if path, ok := own.bfd(t.peer, world.Config.BFD); ok {
-			paths[t.name] = path
-		}
-		t.Routes = map[netip.Prefix]bgp.Attributes{}
-		for prefix, r := range merged[t.peer.Name] {
-			r.bandwidth = s.bgp.bandwidth.pass(now, weighted{t.peer.Name, prefix}, r.bandwidth)
-			t.Routes[prefix] = own.attributes(t.Config, prefix, r)
-		}
-		desired.Peers[t.name] = t.Peer
-		labels[t.name] = sessionLabel(t.peer)
+	for prefix := range prefixes {
+		s.bgp.bring(own, prefix, now)
 	}
-	s.metrics.bgp.labels.Store(&labels)
+	s.bgp.bandwidth.keep(s.bgp.wanted.has)
 	s.bgp.reweigh = nil
-	if due := s.bgp.bandwidth.round(); !due.IsZero() {
+	if due := s.bgp.bandwidth.due(); !due.IsZero() {
 		s.bgp.reweigh = time.After(due.Sub(now))
 	}
-	if s.BFD != nil {
-		s.BFD.set(paths)
+	desired := bgp.Desired{Peers: make(map[string]bgp.Peer, len(s.bgp.targets)), Complete: true}
+	for i := range s.bgp.targets {
+		t := &s.bgp.targets[i]
+		t.handed = true
+		desired.Peers[t.name] = t.Peer
 	}
 	s.bgp.last = lastDesired(desired)
 	s.BGP.Set(desired)
+}
+
+// retarget finds the sessions of this node again, none of which has routes yet.
+func (s *Speaker) retarget(own ownNode, c *lb.Config) {
+	var mine []*lb.Peer
+	for _, p := range c.Peers {
+		if p.Nodes.MatchesOrEmpty(own.node.Labels) {
+			mine = append(mine, p)
+		}
+	}
+	s.bgp.targets = own.targets(mine, s.bgp.gateways)
+	paths := map[string]bfdPath{}
+	labels := make(map[string]string, len(mine))
+	for i := range s.bgp.targets {
+		t := &s.bgp.targets[i]
+		if path, ok := own.bfd(t.peer, c.BFD); ok {
+			paths[t.name] = path
+		}
+		t.Routes = bgp.Routes{}
+		labels[t.name] = sessionLabel(t.peer)
+	}
+	s.metrics.bgp.labels.Store(&labels)
+	if s.BFD != nil {
+		s.BFD.set(paths)
+	}
 }
 
 // lastDesired is what the engine was told last.
@@ -146,51 +154,11 @@ func (d lastDesired) withoutRoutes() bgp.Desired {
 	return out
 }
 
-// merged is what several Services want of one prefix together.
-type merged struct {
-	localPref *uint32
-	med       *uint32
-	prepend   uint8
-	bandwidth uint64
-	// gracefulShutdown is the same for all, as it depends on the node.
-	gracefulShutdown bool
-	communities      []lb.Community
-}
-
-// mergeRoutes puts together what all holdings want, by peer and prefix: the union of the
-// communities, the highest local preference, the lowest MED, the longest path, the highest
-// bandwidth.
-func mergeRoutes(routes map[holding][]announce.Route) map[string]map[netip.Prefix]merged {
-	out := map[string]map[netip.Prefix]merged{}
-	for _, list := range routes {
-		for _, r := range list {
-			for _, peer := range r.Peers {
-				if out[peer] == nil {
-					out[peer] = map[netip.Prefix]merged{}
-				}
-				m := out[peer][r.Prefix]
-				if r.LocalPref != nil && (m.localPref == nil || *r.LocalPref > *m.localPref) {
-					m.localPref = r.LocalPref
-				}
-				if r.MED != nil && (m.med == nil || *r.MED < *m.med) {
-					m.med = r.MED
-				}
-				m.prepend = max(m.prepend, r.Prepend)
-				m.bandwidth = max(m.bandwidth, r.Bandwidth)
-				m.gracefulShutdown = m.gracefulShutdown || r.GracefulShutdown
-				m.communities = append(slices.Clip(m.communities), r.Communities...)
-				out[peer][r.Prefix] = m
-			}
-		}
-	}
-	return out
-}
-
 // announcedBGP brings status, metrics and events in line with what is on the wire.
 func (s *Speaker) announcedBGP() {
 	now := map[lb.ServiceKey][]string{}
 	wire := byPeer(s.BGP.Snapshot())
-	for h, routes := range s.bgp.routes {
+	for h, routes := range s.bgp.wanted.routes {
 		for _, r := range routes {
 			for _, peer := range r.Peers {
 				if wire.has(peer, r.Prefix) && !slices.Contains(now[h.service], peer) {

@@ -42,6 +42,8 @@ type target struct {
 	// peer has the address that was found for this node.
 	peer *lb.Peer
 	bgp.Peer
+	// handed is set when the engine has the routes: then they must not be changed any more.
+	handed bool
 }
 
 // Sessions gives the parameters of the sessions that a node of a World has, by the engine's name.

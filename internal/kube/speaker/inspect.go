@@ -96,7 +96,7 @@ func (s *Speaker) verdictsOf(k lb.ServiceKey) []lb.Verdict {
 	verdicts := s.decider.AllVerdicts(k, s.config.Node)
 	for i, v := range verdicts {
 		if v.Protocol == lb.BGP && v.Outcome == lb.Announce {
-			verdicts[i] = onWire(v, s.bgp.routes[holding{k, v.Address}], wire)
+			verdicts[i] = onWire(v, s.bgp.wanted.routes[holding{k, v.Address}], wire)
 		}
 	}
 	return verdicts
@@ -121,7 +121,7 @@ func onWire(v lb.Verdict, routes []announce.Route, wire onWireTo) lb.Verdict {
 func (s *Speaker) routed() []endpoint.AnnouncedAddress {
 	wire := byPeer(s.BGP.Snapshot())
 	byAddress := map[netip.Addr]*endpoint.AnnouncedAddress{}
-	for h, routes := range s.bgp.routes {
+	for h, routes := range s.bgp.wanted.routes {
 		for _, r := range routes {
 			for _, peer := range r.Peers {
 				if !wire.has(peer, r.Prefix) {

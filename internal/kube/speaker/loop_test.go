@@ -177,7 +177,7 @@ func (b *fakeBGP) Snapshot() map[string]bgp.Status {
 	for name, p := range b.set.Peers {
 		st := bgp.Status{State: bgp.StateEstablished, Routes: map[netip.Prefix]unique.Handle[bgp.Attributes]{}}
 		for prefix, a := range p.Routes {
-			st.Routes[prefix] = unique.Make(a)
+			st.Routes[prefix] = a
 		}
 		out[name] = st
 	}
@@ -473,7 +473,7 @@ func TestRoutesFollowServices(t *testing.T) {
 	h := start(t)
 	h.members.become("n1", "n2")
 	h.service("api", "198.51.100.7")
-	routes := func() map[netip.Prefix]bgp.Attributes {
+	routes := func() bgp.Routes {
 		h.bgp.mu.Lock()
 		defer h.bgp.mu.Unlock()
 		return h.bgp.set.Peers["wan"].Routes
@@ -487,7 +487,7 @@ func TestRoutesFollowServices(t *testing.T) {
 		t.Errorf("the session: %+v", peer)
 	}
 	want := bgp.Attributes{Communities: bgp.NewCommunities([]uint32{65000<<16 | 1}, nil, nil)}
-	if got := routes()[netip.MustParsePrefix("198.51.100.7/32")]; got != want {
+	if got := routes()[netip.MustParsePrefix("198.51.100.7/32")].Value(); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	h.until("the event", func() bool {
