@@ -58,8 +58,8 @@ func parsePort(c *peerCandidate) *refusal {
 	switch port := c.object.Spec.Port; {
 	case port == 0:
 		c.value.Port = bgpPort
-	case port < 0 || port > 65535:
-		return refuse(ReasonInvalidPort, "invalid peerPort %d: must be from 1 to 16384", port)
+	case port < 0 || port > maxPort:
+		return refuse(ReasonInvalidPort, "invalid peerPort %d: must be from 1 to %d", port, maxPort)
 	default:
 		c.value.Port = uint16(port)
 	}

@@ -12,8 +12,11 @@ import (
 
 type peerCandidate = candidate[*v1beta2.BGPPeer, *lb.Peer]
 
-// bgpPort is the well-known port of BGP.
-const bgpPort = 179
+// bgpPort is the well-known port of BGP, and maxPort the highest that the schema takes.
+const (
+	bgpPort = 179
+	maxPort = 16384
+)
 
 // maxMD5Key is the longest key that the kernel takes for TCP MD5, in bytes.
 const maxMD5Key = 80
