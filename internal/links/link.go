@@ -54,7 +54,8 @@ type Snapshot struct {
 	// Links is sorted by name.
 	Links []Link
 	// Gateways are the next hops of the default routes of both families in the main routing
-	// table, by metric and then by address. Routes that cannot be used are not among them.
+	// table, by metric and then by address. Routes that cannot be used are not among them. There
+	// are none while nobody needs them.
 	Gateways []Gateway
 }
 

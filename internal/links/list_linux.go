@@ -18,41 +18,21 @@ import (
 // before the next event or period has to bring it right.
 const dumpAttempts = 10
 
-// List reads the interfaces and default routes of the namespace of the calling thread. A link that cannot be
-// decoded is logged and left out; it does not spoil the others.
-func List(ctx context.Context, log *slog.Logger) (*Snapshot, error) {
-	var err error
+// untilWhole reads a list again while the kernel calls it interrupted.
+func untilWhole[T any](ctx context.Context, read func() (T, error)) (out T, err error) {
 	for i := range dumpAttempts {
-		var s *Snapshot
-		if s, err = snapshot(log); err == nil {
-			return s, nil
+		if out, err = read(); !errors.Is(err, nl.ErrDumpInterrupted) {
+			return out, err
 		}
-		if !errors.Is(err, netlink.ErrDumpInterrupted) {
-			return nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(time.Duration(i+1) * time.Millisecond):
+		if err := sleep(ctx, time.Duration(i+1)*time.Millisecond); err != nil {
+			return out, err
 		}
 	}
-	return nil, err
+	return out, err
 }
 
-func snapshot(log *slog.Logger) (*Snapshot, error) {
-	ls, err := list(log)
-	if err != nil {
-		return nil, err
-	}
-	names := make(map[int]string, len(ls))
-	for _, l := range ls {
-		names[l.Index] = l.Name
-	}
-	s := NewSnapshot(ls)
-	s.Gateways, err = gateways(names)
-	return s, err
-}
-
+// list reads the interfaces of the namespace of the calling thread. A link that cannot be
+// decoded is logged and left out; it does not spoil the others.
 func list(log *slog.Logger) ([]Link, error) {
 	// The library's own LinkList gives up at the first link that it cannot decode.
 	req := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP)

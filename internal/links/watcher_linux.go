@@ -2,6 +2,7 @@ package links
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -27,14 +28,23 @@ const (
 type Watcher struct {
 	log  *slog.Logger
 	snap atomic.Pointer[Snapshot]
+	// idle is set while nobody needs gateways.
+	idle atomic.Bool
+	wake chan struct{}
+	// gateways reads the default routes.
+	gateways func(names map[int]string) ([]Gateway, error)
 
 	mu   sync.Mutex
 	subs []chan struct{}
+
+	// trouble is why gateways could not be read, and feedTrouble why their changes cannot be
+	// followed, as was logged. They belong to Run.
+	trouble, feedTrouble string
 }
 
 // NewWatcher makes a Watcher. It shows no links until Run has listed them.
 func NewWatcher(log *slog.Logger) *Watcher {
-	w := &Watcher{log: log}
+	w := &Watcher{log: log, wake: make(chan struct{}, 1), gateways: gateways}
 	w.snap.Store(&Snapshot{})
 	return w
 }
@@ -52,6 +62,18 @@ func (w *Watcher) Subscribe() <-chan struct{} {
 	w.subs = append(w.subs, ch)
 	w.mu.Unlock()
 	return ch
+}
+
+// NeedGateways says whether somebody needs the gateways, as is taken for granted until the
+// first call. While nobody does, they are not read, and the snapshot has none.
+func (w *Watcher) NeedGateways(needed bool) {
+	if w.idle.Swap(!needed) == !needed {
+		return
+	}
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
 }
 
 // Run follows the interfaces and default routes until the context ends. All sockets are opened from the
@@ -75,7 +97,6 @@ func (w *Watcher) follow(ctx context.Context) error {
 	done := make(chan struct{})
 	linkEvents := make(chan netlink.LinkUpdate, 64)
 	addrEvents := make(chan netlink.AddrUpdate, 64)
-	routeEvents := make(chan netlink.RouteUpdate, 64)
 	onError := func(err error) { w.log.Debug("netlink subscription", "err", err) }
 
 	if err := netlink.LinkSubscribeWithOptions(linkEvents, done, netlink.LinkSubscribeOptions{
@@ -93,14 +114,9 @@ func (w *Watcher) follow(ctx context.Context) error {
 		return fmt.Errorf("links: subscribe to addresses: %w", err)
 	}
 	defer drain(addrEvents)
-	if err := netlink.RouteSubscribeWithOptions(routeEvents, done, netlink.RouteSubscribeOptions{
-		ErrorCallback: onError, ReceiveBufferSize: receiveBuffer,
-	}); err != nil {
-		close(done)
-		return fmt.Errorf("links: subscribe to routes: %w", err)
-	}
-	defer drain(routeEvents)
 	defer close(done)
+	var routes *routeFeed // nil while there is none; links are followed without
+	defer func() { routes.stop() }()
 
 	timer := time.NewTimer(0) // the first list is due now
 	defer timer.Stop()
@@ -112,18 +128,21 @@ func (w *Watcher) follow(ctx context.Context) error {
 			return ctx.Err()
 		case _, ok = <-linkEvents:
 		case _, ok = <-addrEvents:
-		case u, open := <-routeEvents:
-			if ok = open; ok && !isDefault(u) {
+		case _, ok = <-routes.events():
+			if !ok {
+				routes.stop()
+				routes, ok = nil, true // listed and subscribed again
+			} else if w.idle.Load() {
 				continue
 			}
+		case <-w.wake:
+			ok = true
 		case <-timer.C:
 			dirty = false
-			next := period
-			if err := w.relist(ctx); err != nil {
-				w.log.Warn("interfaces cannot be listed", "err", err)
-				next = retry
+			if routes == nil {
+				routes = w.subscribeRoutes()
 			}
-			timer.Reset(next)
+			timer.Reset(w.relist(ctx))
 			continue
 		}
 		if !ok {
@@ -138,13 +157,36 @@ func (w *Watcher) follow(ctx context.Context) error {
 	}
 }
 
-func (w *Watcher) relist(ctx context.Context) error {
-	s, err := List(ctx, w.log)
-	if err != nil {
-		return err
+// subscribeRoutes logs an error once and then returns nil.
+func (w *Watcher) subscribeRoutes() *routeFeed {
+	f, err := newRouteFeed(w.log)
+	if err != nil && err.Error() != w.feedTrouble {
+		w.log.Warn("changes of default routes are seen late", "every", period, "err", err)
 	}
-	if s.Equal(w.snap.Load()) {
-		return nil
+	w.feedTrouble = ""
+	if err != nil {
+		w.feedTrouble = err.Error()
+	}
+	return f
+}
+
+// relist reads everything and returns when to do so again at the latest. Gateways that cannot
+// be read stay as they were: links do not depend on them.
+func (w *Watcher) relist(ctx context.Context) time.Duration {
+	ls, err := untilWhole(ctx, func() ([]Link, error) { return list(w.log) })
+	if err != nil {
+		w.log.Warn("interfaces cannot be listed", "err", err)
+		return retry
+	}
+	old, s, next := w.snap.Load(), NewSnapshot(ls), period
+	if !w.idle.Load() {
+		s.Gateways, err = w.readGateways(ctx, ls)
+		if err != nil && !errors.Is(err, errOddRoute) {
+			s.Gateways, next = old.Gateways, retry
+		}
+	}
+	if s.Equal(old) {
+		return next
 	}
 	w.snap.Store(s)
 	w.mu.Lock()
@@ -155,7 +197,25 @@ func (w *Watcher) relist(ctx context.Context) error {
 		default:
 		}
 	}
-	return nil
+	return next
+}
+
+// readGateways logs an error once.
+func (w *Watcher) readGateways(ctx context.Context, ls []Link) ([]Gateway, error) {
+	names := make(map[int]string, len(ls))
+	for _, l := range ls {
+		names[l.Index] = l.Name
+	}
+	gs, err := untilWhole(ctx, func() ([]Gateway, error) { return w.gateways(names) })
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != "" && text != w.trouble {
+		w.log.Warn("default routes cannot be read; interfaces are followed as before", "err", err)
+	}
+	w.trouble = text
+	return gs, err
 }
 
 func drain[T any](ch <-chan T) {

@@ -124,6 +124,7 @@ func (s *Speaker) retarget(own ownNode, c *lb.Config) {
 			mine = append(mine, p)
 		}
 	}
+	s.Links.NeedGateways(slices.ContainsFunc(mine, func(p *lb.Peer) bool { return p.From.Gateway != 0 }))
 	s.bgp.targets = own.targets(mine, s.bgp.gateways)
 	paths := map[string]bfdPath{}
 	labels := make(map[string]string, len(mine))

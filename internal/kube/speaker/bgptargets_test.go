@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lintel-lb/lintel/api/v1beta2"
 	"github.com/lintel-lb/lintel/internal/bgp"
 	"github.com/lintel-lb/lintel/internal/lb"
 )
@@ -137,4 +140,25 @@ func TestTargetsInTrouble(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, why, want)
 		}
 	}
+}
+
+// Default routes are read only while a BGPPeer of this node has its router there.
+func TestGatewaysAreReadOnDemand(t *testing.T) {
+	h := start(t)
+	source := h.speaker.Links.(*fixedLinks)
+	meta := metav1.ObjectMeta{Namespace: "metallb-system", Name: "gateway"}
+	peer := &v1beta2.BGPPeer{ObjectMeta: meta, Spec: v1beta2.BGPPeerSpec{MyASN: 65007, ASN: 65000,
+		PeerAddressFrom: &v1beta2.PeerAddressSource{DefaultGateway: "IPv4"}}}
+	changed := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.post(func(b *batch) { b.config = true })
+	}
+	changed(h.speaker.Client.Create(t.Context(), peer))
+	h.until("that gateways are needed", source.gateways.Load)
+	peer.Spec.NodeSelectors = []metav1.LabelSelector{{MatchLabels: map[string]string{"no": "such node"}}}
+	changed(h.speaker.Client.Update(t.Context(), peer))
+	h.until("that they are not", func() bool { return !source.gateways.Load() })
 }

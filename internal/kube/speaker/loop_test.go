@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unique"
@@ -133,10 +134,11 @@ func (m *fakeMembers) become(alive ...string) {
 }
 
 // fixedLinks is a node with one link.
-type fixedLinks struct{}
+type fixedLinks struct{ gateways atomic.Bool }
 
-func (fixedLinks) Subscribe() <-chan struct{} { return nil }
-func (fixedLinks) Snapshot() *links.Snapshot {
+func (*fixedLinks) Subscribe() <-chan struct{} { return nil }
+func (l *fixedLinks) NeedGateways(needed bool) { l.gateways.Store(needed) }
+func (*fixedLinks) Snapshot() *links.Snapshot {
 	return links.NewSnapshot([]links.Link{{Name: "eth0", Index: 2, MAC: links.MAC{2, 0, 0, 0, 0, 1}, Up: true, Broadcast: true,
 		LinkLocal6: netip.MustParseAddr("fe80::1"), Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}})
 }
@@ -245,7 +247,7 @@ func prepare(t *testing.T, more ...client.Object) *harness {
 		Usable: func(*links.Link) bool { return true }},
 		Parts{Log: slog.New(slog.DiscardHandler), Cache: readingCache{&informertest.FakeInformers{Scheme: scheme}, c}, Client: c,
 			Services: noObjects{&corev1.ServiceList{}}, Slices: noObjects{&discoveryv1.EndpointSliceList{}},
-			Events: h.events, Engine: h.engine, BGP: h.bgp, Members: h.members, Links: fixedLinks{}}, metrics)
+			Events: h.events, Engine: h.engine, BGP: h.bgp, Members: h.members, Links: &fixedLinks{}}, metrics)
 	return h
 }
 

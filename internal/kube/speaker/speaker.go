@@ -75,6 +75,8 @@ type Engine interface {
 type LinkSource interface {
 	Snapshot() *links.Snapshot
 	Subscribe() <-chan struct{}
+	// NeedGateways says whether gateways are needed. It must not block.
+	NeedGateways(bool)
 }
 
 // Parts are what a speaker is put together from. All but Gate are required.
