@@ -21,12 +21,13 @@ import (
 	"github.com/lintel-lb/lintel/api/v1beta1"
 	"github.com/lintel-lb/lintel/internal/kube/mixed"
 	"github.com/lintel-lb/lintel/internal/kube/resources"
+	"github.com/lintel-lb/lintel/internal/kube/watch"
 	"github.com/lintel-lb/lintel/internal/lb"
 )
 
 // caches makes a cache that holds of each object only what is used, and a client that reads
-// from it.
-func caches(cfg *rest.Config, namespace string) (cache.Cache, client.Client, error) {
+// from it. refusals learns what the cache may not list.
+func caches(cfg *rest.Config, namespace string, refusals *watch.Refusals) (cache.Cache, client.Client, error) {
 	s, err := resources.Scheme()
 	if err != nil {
 		return nil, nil, err
@@ -55,7 +56,8 @@ func caches(cfg *rest.Config, namespace string) (cache.Cache, client.Client, err
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := cache.New(cfg, cache.Options{HTTPClient: httpClient, Scheme: s, Mapper: mapper, ByObject: byObject, ReaderFailOnMissingInformer: true})
+	store, err := cache.New(cfg, cache.Options{HTTPClient: httpClient, Scheme: s, Mapper: mapper, ByObject: byObject, ReaderFailOnMissingInformer: true,
+		DefaultWatchErrorHandler: refusals.Handle})
 	if err != nil {
 		return nil, nil, fmt.Errorf("cache: %w", err)
 	}

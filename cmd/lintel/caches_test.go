@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,13 +16,14 @@ import (
 
 	"github.com/lintel-lb/lintel/api/v1beta1"
 	"github.com/lintel-lb/lintel/internal/kube/resources"
+	"github.com/lintel-lb/lintel/internal/kube/watch"
 )
 
 // nobody answers there.
 var nobody = &rest.Config{Host: "http://127.0.0.1:1"}
 
 func TestCachesNeedNoAPIServer(t *testing.T) {
-	if _, _, err := caches(nobody, "metallb-system"); err != nil {
+	if _, _, err := caches(nobody, "metallb-system", watch.NewRefusals(slog.New(slog.DiscardHandler))); err != nil {
 		t.Error(err)
 	}
 }

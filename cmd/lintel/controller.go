@@ -16,6 +16,7 @@ import (
 	"github.com/lintel-lb/lintel/internal/kube/endpoint"
 	"github.com/lintel-lb/lintel/internal/kube/resources"
 	"github.com/lintel-lb/lintel/internal/kube/translate"
+	"github.com/lintel-lb/lintel/internal/kube/watch"
 )
 
 // controllerFlags are the flags of the controller alone.
@@ -55,7 +56,7 @@ func runController(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
-	store, client, err := caches(cfg, c.namespace)
+	store, client, err := caches(cfg, c.namespace, watch.NewRefusals(log))
 	if err != nil {
 		return err
 	}

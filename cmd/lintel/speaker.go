@@ -27,6 +27,7 @@ import (
 	"github.com/lintel-lb/lintel/internal/kube/endpoint"
 	"github.com/lintel-lb/lintel/internal/kube/speaker"
 	"github.com/lintel-lb/lintel/internal/kube/translate"
+	"github.com/lintel-lb/lintel/internal/kube/watch"
 	"github.com/lintel-lb/lintel/internal/kube/worldfile"
 	"github.com/lintel-lb/lintel/internal/l2"
 	"github.com/lintel-lb/lintel/internal/lb"
@@ -125,7 +126,8 @@ func runSpeaker(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
-	store, client, err := caches(cfg, c.namespace)
+	refusals := watch.NewRefusals(log)
+	store, client, err := caches(cfg, c.namespace, refusals)
 	if err != nil {
 		return err
 	}
@@ -167,7 +169,7 @@ func runSpeaker(ctx context.Context, args []string) error {
 		JoinWait: joinWait, Keep: keep, MembersSecret: f.secretName,
 	}, speaker.Parts{
 		Log: log, Cache: store, Client: client, Events: events, Services: services, Slices: slices,
-		Engine: engine, BGP: routes, BFD: bridge, Members: membership, Links: watcher, Gate: gate, Speakers: peers.Known,
+		Engine: engine, BGP: routes, BFD: bridge, Members: membership, Links: watcher, Gate: gate, Speakers: peers.Known, Refusals: refusals,
 	}, metrics)
 	peers.Borrowing = spk.Borrowing()
 	tlsOptions, err := c.tls.options()

@@ -7,10 +7,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/lintel-lb/lintel/internal/config"
-	"github.com/lintel-lb/lintel/internal/kube/mixed"
 	"github.com/lintel-lb/lintel/internal/kube/resources"
 	"github.com/lintel-lb/lintel/internal/kube/translate"
 	"github.com/lintel-lb/lintel/internal/kube/watch"
@@ -140,11 +138,7 @@ func (s *Speaker) surplus(ctx context.Context) (*batch, error) {
 		hasNode[nodes.Items[i].Name] = true
 	}
 	b := newBatch()
-	setting, err := s.mixedSetting(ctx)
-	if err != nil {
-		return nil, err
-	}
-	b.mixed, b.mixedChanged = setting, true
+	b.mixed, b.mixedChanged = s.liveMixed.Load(), true
 	world := s.decider.World()
 	for k := range world.Services {
 		if !has[k] {
@@ -165,20 +159,6 @@ func (s *Speaker) surplus(ctx context.Context) (*batch, error) {
 		}
 	}
 	return b, nil
-}
-
-// mixedSetting reads the setting of mixed membership from the cache; nil without one.
-func (s *Speaker) mixedSetting(ctx context.Context) (*corev1.ConfigMap, error) {
-	var list corev1.ConfigMapList
-	if err := s.Cache.List(ctx, &list, client.InNamespace(s.config.Namespace)); err != nil {
-		return nil, fmt.Errorf("speaker: %w", err)
-	}
-	for i := range list.Items {
-		if list.Items[i].Name == mixed.ConfigMap {
-			return &list.Items[i], nil
-		}
-	}
-	return nil, nil
 }
 
 const (
@@ -270,9 +250,7 @@ func (s *Speaker) keep(ctx context.Context) error {
 		return err
 	}
 	w.SetResources(in, s.config.MembersSecret)
-	if w.Mixed, err = s.mixedSetting(ctx); err != nil {
-		return err
-	}
+	w.Mixed = s.liveMixed.Load()
 	if s.Speakers != nil {
 		w.Speakers = s.Speakers()
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/lintel-lb/lintel/internal/announce"
 	"github.com/lintel-lb/lintel/internal/bgp"
 	"github.com/lintel-lb/lintel/internal/kube/endpoint"
+	"github.com/lintel-lb/lintel/internal/kube/mixed"
 	"github.com/lintel-lb/lintel/internal/lb"
 )
 
@@ -67,6 +68,14 @@ func (s *Speaker) inspect(service *lb.ServiceKey) endpoint.SpeakerReport {
 	if s.borrowed != nil {
 		r.Problems = append(r.Problems, fmt.Sprintf("it works from the copy of %s on its disk, since the API server cannot be reached",
 			s.borrowed.Saved.UTC().Format(time.RFC3339)))
+	}
+	for _, err := range s.Refusals.All() {
+		missing := "it lacks a right"
+		if err == s.mixedRefused() {
+			missing = fmt.Sprintf("it cannot see whether membership is mixed, and takes it as not mixed: "+
+				"let its ServiceAccount list and watch the ConfigMap %s in namespace %s", mixed.ConfigMap, s.config.Namespace)
+		}
+		r.Problems = append(r.Problems, fmt.Sprintf("%s (%v)", missing, err))
 	}
 	for _, v := range s.parsed.verdicts {
 		if !v.Accepted {

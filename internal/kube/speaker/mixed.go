@@ -22,6 +22,10 @@ func watchMixed(ctx context.Context, c cache.Cache, set func(*corev1.ConfigMap))
 	return watch.Objects(ctx, c, &corev1.ConfigMap{}, only(set), only(func(*corev1.ConfigMap) { set(nil) }))
 }
 
+// mixedRefused tells why the setting of mixed membership cannot be seen; nil if it can.
+// Membership is taken as not mixed then: only a take-over of MetalLB needs the right.
+func (s *Speaker) mixedRefused() error { return s.Refusals.Of(&corev1.ConfigMap{}) }
+
 // applyMixed makes membership mixed, or ends that. What cannot be read changes nothing.
 func (s *Speaker) applyMixed(cm *corev1.ConfigMap) {
 	settings := s.config.Settings

@@ -79,7 +79,7 @@ type LinkSource interface {
 	NeedGateways(bool)
 }
 
-// Parts are what a speaker is put together from. All but Gate are required.
+// Parts are what a speaker is put together from. All but BFD and those after it are required.
 type Parts struct {
 	Log    *slog.Logger
 	Cache  cache.Cache
@@ -99,6 +99,8 @@ type Parts struct {
 	Gate *Gate
 	// Speakers are the other ends of the membership, for the copy of the World; nil for none.
 	Speakers func() []members.Peer
+	// Refusals knows what the Cache may not list; nil for nothing.
+	Refusals *watch.Refusals
 }
 
 // Speaker is the speaker of one node.
@@ -120,6 +122,8 @@ type Speaker struct {
 	borrowing chan *worldfile.Copy
 	// toKeep receives when the copy on the disk is older than the World.
 	toKeep chan struct{}
+	// liveMixed is the setting of mixed membership that the API server has; nil without one.
+	liveMixed atomic.Pointer[corev1.ConfigMap]
 	// verdicts are those about the configuration in force, for the writer of their summary.
 	verdicts      atomic.Pointer[[]config.Verdict]
 	parsedChanged chan struct{}
@@ -252,10 +256,13 @@ func (s *Speaker) Started() <-chan struct{} { return s.started }
 
 // Ready says why the speaker does not decide yet; nil means that it does.
 func (s *Speaker) Ready() error {
-	if !s.deciding.Load() {
-		return errors.New("the first lists from the API server are not complete")
+	if s.deciding.Load() {
+		return nil
 	}
-	return nil
+	if err := errors.Join(s.Refusals.All()...); err != nil {
+		return fmt.Errorf("the first lists from the API server are not complete, as rights are missing: %w", err)
+	}
+	return errors.New("the first lists from the API server are not complete")
 }
 
 // watch registers for all changes that the World is made of.
@@ -273,10 +280,11 @@ func (s *Speaker) watch(ctx context.Context) ([]watch.Synced, error) {
 		return nil, err
 	}
 	setting, err := watchMixed(ctx, s.Cache, func(cm *corev1.ConfigMap) {
+		s.liveMixed.Store(cm)
 		s.inbox.Post(func(b *batch) { b.mixed, b.mixedChanged = cm, true })
 	})
 	if err != nil {
 		return nil, err
 	}
-	return append(configs, nodes, setting), nil
+	return append(configs, nodes, setting.Unless(s.mixedRefused)), nil
 }

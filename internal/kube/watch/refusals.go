@@ -1,0 +1,94 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// refusalAge is how long a refusal counts. Lists that are refused are asked for again within a
+// minute, so that a right that was given shows soon after.
+const refusalAge = 90 * time.Second
+
+// Refusals know which kinds the API server did not let this process list or watch lately.
+type Refusals struct {
+	log *slog.Logger
+
+	mu     sync.Mutex
+	byKind map[string]refusal
+}
+
+type refusal struct {
+	err error
+	at  time.Time
+}
+
+// NewRefusals makes Refusals that log each once.
+func NewRefusals(log *slog.Logger) *Refusals {
+	return &Refusals{log: log, byKind: map[string]refusal{}}
+}
+
+// Handle is a cache's handler of errors of its watches.
+func (r *Refusals) Handle(ctx context.Context, reflector *toolscache.Reflector, err error) {
+	if !r.note(reflector.TypeDescription(), err) {
+		toolscache.DefaultWatchErrorHandler(ctx, reflector, err)
+	}
+}
+
+// note tells whether an error is a refusal.
+func (r *Refusals) note(kind string, err error) bool {
+	if !apierrors.IsForbidden(err) {
+		return false
+	}
+	r.mu.Lock()
+	old, known := r.byKind[kind]
+	r.byKind[kind] = refusal{err, time.Now()}
+	r.mu.Unlock()
+	if !known || old.err.Error() != err.Error() {
+		r.log.Warn("the API server refuses a list; grant the right to this ServiceAccount, and it is used without a restart", "kind", kind, "error", err)
+	}
+	return true
+}
+
+// Of tells why objects of the kind cannot be listed; nil if that was not refused lately.
+func (r *Refusals) Of(kind client.Object) error {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if f, ok := r.byKind[fmt.Sprintf("%T", kind)]; ok && time.Since(f.at) < refusalAge {
+		return f.err
+	}
+	return nil
+}
+
+// All are the refusals of all kinds, sorted.
+func (r *Refusals) All() []error {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []error
+	for _, f := range r.byKind {
+		if time.Since(f.at) < refusalAge {
+			all = append(all, f.err)
+		}
+	}
+	slices.SortFunc(all, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return all
+}
+
+// Unless takes a list that is refused as complete. It is for what can be done without.
+func (s Synced) Unless(refused func() error) Synced {
+	return func() bool { return s() || refused() != nil }
+}
