@@ -10,7 +10,6 @@ import (
 
 	"github.com/lintel-lb/lintel/internal/config"
 	"github.com/lintel-lb/lintel/internal/kube/resources"
-	"github.com/lintel-lb/lintel/internal/kube/translate"
 	"github.com/lintel-lb/lintel/internal/kube/watch"
 	"github.com/lintel-lb/lintel/internal/kube/worldfile"
 	"github.com/lintel-lb/lintel/internal/lb"
@@ -75,11 +74,9 @@ func (s *Speaker) borrow(c *worldfile.Copy) {
 			}
 		}
 		for _, sl := range c.World.Slices {
-			if b.slices[sl.Service] == nil {
-				b.slices[sl.Service] = map[string]*translate.SliceSum{}
-			}
-			if _, known := b.slices[sl.Service][sl.Name]; !known {
-				b.slices[sl.Service][sl.Name] = &sl.Sum
+			k := sliceKey{sl.Service.Namespace, sl.Name}
+			if _, known := b.slices[k]; !known {
+				b.slices[k] = sliceState{sl.Service, &sl.Sum}
 			}
 		}
 		for _, n := range c.World.Nodes {
@@ -130,9 +127,9 @@ func (s *Speaker) surplus(ctx context.Context) (*batch, error) {
 	if err := s.Cache.List(ctx, &nodes); err != nil {
 		return nil, fmt.Errorf("speaker: %w", err)
 	}
-	has, hasSlice := map[lb.ServiceKey]bool{}, map[lb.ServiceKey]bool{}
+	has, hasSlice := map[lb.ServiceKey]bool{}, map[sliceKey]bool{}
 	s.liveServices.Each(func(v keyed) { has[v.key] = v.service != nil })
-	s.liveSlices.Each(func(v sliceSum) { hasSlice[lb.ServiceKey{Namespace: v.of.Namespace, Name: v.name}] = true })
+	s.liveSlices.Each(func(v sliceSum) { hasSlice[v.key()] = true })
 	hasNode := map[string]bool{}
 	for i := range nodes.Items {
 		hasNode[nodes.Items[i].Name] = true
@@ -145,12 +142,9 @@ func (s *Speaker) surplus(ctx context.Context) (*batch, error) {
 			b.services[k] = nil
 		}
 	}
-	for slice, owner := range s.sliceOwner {
+	for slice := range s.slices.owner {
 		if !hasSlice[slice] {
-			if b.slices[owner] == nil {
-				b.slices[owner] = map[string]*translate.SliceSum{}
-			}
-			b.slices[owner][slice.Name] = nil
+			b.slices[slice] = sliceState{}
 		}
 	}
 	for name := range world.Nodes {
@@ -271,7 +265,7 @@ func (s *Speaker) forCopy() (w worldfile.World) {
 	for _, n := range world.Nodes {
 		w.Nodes = append(w.Nodes, n)
 	}
-	for k, byName := range s.slices {
+	for k, byName := range s.slices.sums {
 		for name, sum := range byName {
 			w.Slices = append(w.Slices, worldfile.Slice{Service: k, Name: name, Sum: sum})
 		}

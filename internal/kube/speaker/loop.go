@@ -13,7 +13,6 @@ import (
 
 	"github.com/lintel-lb/lintel/internal/announce"
 	"github.com/lintel-lb/lintel/internal/config"
-	"github.com/lintel-lb/lintel/internal/kube/translate"
 	"github.com/lintel-lb/lintel/internal/l2"
 	"github.com/lintel-lb/lintel/internal/lb"
 )
@@ -92,22 +91,8 @@ func (s *Speaker) apply(ctx context.Context, b *batch) {
 	for k, svc := range b.services {
 		s.decider.SetService(k, svc)
 	}
-	for k, changed := range b.slices {
-		for name, sum := range changed {
-			s.moveSlice(k, name, sum != nil)
-			switch {
-			case sum == nil:
-				delete(s.slices[k], name)
-			case s.slices[k] == nil:
-				s.slices[k] = map[string]translate.SliceSum{name: *sum}
-			default:
-				s.slices[k][name] = *sum
-			}
-		}
-		s.decider.SetEndpoints(k, translate.Sum(s.slices[k]))
-		if len(s.slices[k]) == 0 {
-			delete(s.slices, k)
-		}
+	for k, endpoints := range s.slices.take(b.slices) {
+		s.decider.SetEndpoints(k, endpoints)
 	}
 	for name, n := range b.nodes {
 		if old := s.decider.World().Nodes[name]; old == nil || n == nil || !maps.Equal(old.Labels, n.Labels) {
@@ -120,21 +105,6 @@ func (s *Speaker) apply(ctx context.Context, b *batch) {
 	}
 	for a, r := range b.probes {
 		s.probed(ctx, a, r)
-	}
-}
-
-// moveSlice takes note of the Service that an EndpointSlice belongs to, and takes it from the one
-// before if its label changed.
-func (s *Speaker) moveSlice(k lb.ServiceKey, name string, exists bool) {
-	slice := lb.ServiceKey{Namespace: k.Namespace, Name: name}
-	if old, known := s.sliceOwner[slice]; known && old != k && exists {
-		delete(s.slices[old], name)
-		s.decider.SetEndpoints(old, translate.Sum(s.slices[old]))
-	}
-	if exists {
-		s.sliceOwner[slice] = k
-	} else if s.sliceOwner[slice] == k {
-		delete(s.sliceOwner, slice)
 	}
 }
 

@@ -276,7 +276,7 @@ func (h *harness) service(name string, addrs ...string) {
 	}
 	h.post(func(b *batch) {
 		b.services[k] = s
-		b.slices[k] = map[string]*translate.SliceSum{name: {Endpoints: lb.Endpoints{Total: 1, Usable: 1, ByNode: map[string]int{"n1": 1}}}}
+		b.slices[sliceKey{k.Namespace, name}] = sliceState{k, &translate.SliceSum{Endpoints: lb.Endpoints{Total: 1, Usable: 1, ByNode: map[string]int{"n1": 1}}}}
 	})
 }
 

@@ -52,6 +52,8 @@ type sliceSum struct {
 	sum  translate.SliceSum
 }
 
+func (v sliceSum) key() sliceKey { return sliceKey{v.of.Namespace, v.name} }
+
 // endpoints follows the EndpointSlices.
 func (s *Speaker) endpoints() *watch.Values[*discoveryv1.EndpointSlice, sliceSum] {
 	return watch.NewValues(s.Slices, &discoveryv1.EndpointSlice{},
@@ -60,6 +62,6 @@ func (s *Speaker) endpoints() *watch.Values[*discoveryv1.EndpointSlice, sliceSum
 			of, _ := translate.SliceOwner(o)
 			return sliceSum{of: of, name: o.Name, sum: translate.Slice(o)}
 		},
-		func(v sliceSum) { s.inbox.Post(func(b *batch) { b.slice(v, &v.sum) }) },
-		func(v sliceSum) { s.inbox.Post(func(b *batch) { b.slice(v, nil) }) })
+		func(v sliceSum) { s.inbox.Post(func(b *batch) { b.slices[v.key()] = sliceState{v.of, &v.sum} }) },
+		func(v sliceSum) { s.inbox.Post(func(b *batch) { b.slices[v.key()] = sliceState{} }) })
 }

@@ -132,14 +132,12 @@ type Speaker struct {
 
 	// The rest is owned by the loop.
 	decider *announce.Decider
-	slices  map[lb.ServiceKey]map[string]translate.SliceSum
-	// sliceOwner is the Service of each EndpointSlice, by namespace and name of the slice.
-	sliceOwner map[lb.ServiceKey]lb.ServiceKey
-	scopes     map[netip.Addr]announce.Scope
-	holders    map[netip.Addr][]lb.ServiceKey
-	told       []byte
-	bgp        bgpState
-	probes     *probes
+	slices  sliceTable
+	scopes  map[netip.Addr]announce.Scope
+	holders map[netip.Addr][]lb.ServiceKey
+	told    []byte
+	bgp     bgpState
+	probes  *probes
 	// clusterMACs are the addresses of the links of all nodes. The map is replaced, not changed.
 	clusterMACs map[links.MAC]bool
 	// suspects are the stations for whose sake new addresses are not announced.
@@ -187,11 +185,10 @@ func New(c Config, p Parts, m *Metrics) *Speaker {
 		reports:       newReports(p.Log, &statusWriter{client: p.Client, node: c.Node, namespace: c.Namespace, pod: c.Pod}),
 		metrics:       m,
 		decider:       announce.Decide(w),
-		slices:        map[lb.ServiceKey]map[string]translate.SliceSum{},
+		slices:        newSliceTable(),
 		scopes:        map[netip.Addr]announce.Scope{},
 		holders:       map[netip.Addr][]lb.ServiceKey{},
 		bgp:           newBGPState(),
-		sliceOwner:    map[lb.ServiceKey]lb.ServiceKey{},
 		conflicts:     map[netip.Addr]claim{},
 		disputed:      map[netip.Addr]bool{},
 		suspects:      map[netip.Addr]links.MAC{},

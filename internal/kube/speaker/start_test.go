@@ -62,7 +62,7 @@ func TestAnAddressIsProbedWhenItIsFirstAnnounced(t *testing.T) {
 
 	h.service("new", mine[1])
 	k := lb.ServiceKey{Namespace: "default", Name: "new"}
-	h.post(func(b *batch) { b.slices[k] = map[string]*translate.SliceSum{k.Name: nil} })
+	h.post(func(b *batch) { b.slices[sliceKey{k.Namespace, k.Name}] = sliceState{} })
 	reason := func() (r lb.Reason) {
 		h.ask(func(s *Speaker) {
 			if v := s.decider.Verdicts(k, "n1"); len(v) == 1 {
@@ -73,7 +73,7 @@ func TestAnAddressIsProbedWhenItIsFirstAnnounced(t *testing.T) {
 	}
 	h.until("the verdict NoEndpoints", func() bool { return reason() == lb.NoEndpoints })
 	h.post(func(b *batch) {
-		b.slices[k] = map[string]*translate.SliceSum{k.Name: {Endpoints: lb.Endpoints{Total: 1, Usable: 1}}}
+		b.slices[sliceKey{k.Namespace, k.Name}] = sliceState{k, &translate.SliceSum{Endpoints: lb.Endpoints{Total: 1, Usable: 1}}}
 	})
 	h.until("the verdict AddressConflict", func() bool { return reason() == lb.AddressConflict })
 	if got := h.engine.announced(); !slices.Equal(got, mine[:1]) {
