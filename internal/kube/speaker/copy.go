@@ -23,6 +23,9 @@ import (
 // Routers keep the routes of a speaker that restarts for ten times as long.
 const copyWait = 3 * time.Second
 
+// giveBackRetry is the pause before the copy is compared with the lists once more.
+const giveBackRetry = time.Second
+
 // firstLists waits until there is something to decide from: the first lists, or the copy where
 // they do not come. Without a copy it waits for the lists. live is closed when the lists are
 // complete; it is nil if they are complete already.
@@ -105,20 +108,25 @@ func (s *Speaker) resources(ctx context.Context) (config.Resources, error) {
 }
 
 // giveBack replaces what is left of the copy by what the API server says. Everything changes in
-// one step.
-func (s *Speaker) giveBack(ctx context.Context) {
-	s.Log.Info("the API server is back: first lists are complete, and the copy is not used any more")
-	s.borrowed = nil
-	s.metrics.copyInUse.Set(0)
+// one step. Where that cannot be done, again receives when to try once more; the copy stays in
+// use until then.
+func (s *Speaker) giveBack(ctx context.Context) (again <-chan time.Time) {
 	s.apply(ctx, s.inbox.Take())
 	b, err := s.surplus(ctx)
 	if err != nil {
-		s.Log.Error("cannot compare the copy with the lists of the API server; what is only in the copy stays", "error", err)
-		b = newBatch()
+		if text := err.Error(); text != s.notGivenBack {
+			s.notGivenBack = text
+			s.Log.Error("cannot compare the copy with the lists of the API server; it stays in use, and is compared again", "error", err)
+		}
+		return time.After(giveBackRetry)
 	}
+	s.Log.Info("the API server is back: first lists are complete, and the copy is not used any more")
+	s.borrowed, s.notGivenBack = nil, ""
+	s.metrics.copyInUse.Set(0)
 	b.config = true
 	s.apply(ctx, b)
 	s.inbox.Post(func(*batch) {}) // what follows from every batch follows from this
+	return nil
 }
 
 // surplus is a batch that removes what the lists of the API server do not have.

@@ -1,18 +1,22 @@
 package speaker
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/lintel-lb/lintel/internal/kube/resources"
 	"github.com/lintel-lb/lintel/internal/kube/translate"
@@ -100,6 +104,55 @@ func TestTheCopyStandsInForTheAPIServer(t *testing.T) {
 	if h.engine.withdrawn[mine[0]] || !h.engine.withdrawn[mine[1]] {
 		t.Errorf("withdrawn at any time: %v", h.engine.withdrawn)
 	}
+}
+
+// stubbornCache fails to list nodes for some time.
+type stubbornCache struct {
+	readingCache
+	failures atomic.Int32
+}
+
+func (c *stubbornCache) List(ctx context.Context, l client.ObjectList, opts ...client.ListOption) error {
+	if _, ok := l.(*corev1.NodeList); ok && c.failures.Add(-1) >= 0 {
+		return errors.New("not now")
+	}
+	return c.readingCache.List(ctx, l, opts...)
+}
+
+// A copy that cannot be compared with the lists at first is compared later, and what only it
+// had goes then.
+func TestTheCopyIsGivenBackLater(t *testing.T) {
+	h := prepare(t,
+		&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n2"}})
+	gone := ownedBy("n1")[0]
+	h.speaker.borrow(h.saved(map[string]string{"gone": gone}))
+	<-h.speaker.Borrowing()
+	stubborn := &stubbornCache{readingCache: h.speaker.Cache.(readingCache)}
+	stubborn.failures.Store(1000)
+	h.speaker.Cache = stubborn
+	var said bytes.Buffer
+	h.speaker.Log = slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelError}))
+	live := make(chan struct{})
+	h.run(live)
+	h.members.become("n1", "n2")
+	h.until("the address", func() bool { return slices.Equal(h.engine.announced(), []string{gone}) })
+	close(live)
+	h.until("that the lists were asked", func() bool { return stubborn.failures.Load() < 999 })
+	h.ask(func(s *Speaker) {
+		if s.borrowed == nil || len(s.decider.World().Services) != 1 {
+			t.Error("the copy is not in use any more")
+		}
+	})
+	stubborn.failures.Store(0)
+	h.until("that it is gone", func() bool { return len(h.engine.announced()) == 0 })
+	h.ask(func(s *Speaker) {
+		if s.borrowed != nil || s.decider.World().Nodes["old"] != nil {
+			t.Error("the copy is still in use")
+		}
+		if n := strings.Count(said.String(), "\n"); n != 1 {
+			t.Errorf("said %d times: %s", n, said.String())
+		}
+	})
 }
 
 // What is kept is what the speaker decides from.

@@ -26,7 +26,7 @@ func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged, live <-cha
 	// What is on the wire is looked at a moment after a change, once for many.
 	var lookAtBGP <-chan time.Time
 	drain := drainTimer{}
-	var announceAgain <-chan time.Time
+	var announceAgain, again <-chan time.Time
 	s.inbox.Post(func(b *batch) { b.config = true })
 	s.applyLinks()
 	s.applyMembers(false)
@@ -40,8 +40,9 @@ func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged, live <-cha
 			s.flush(ctx)
 			s.settled = true
 		case <-live:
-			live = nil
-			s.giveBack(ctx)
+			live, again = nil, s.giveBack(ctx)
+		case <-again:
+			again = s.giveBack(ctx)
 		case <-linksChanged:
 			s.applyLinks()
 		case <-s.Gate.Changed():

@@ -165,6 +165,8 @@ type Speaker struct {
 	parsed configSummary
 	// borrowed is the copy that the World is from until the first lists are complete; else nil.
 	borrowed *worldfile.Copy
+	// notGivenBack is why the copy is still in use with the lists complete, as it was logged.
+	notGivenBack string
 }
 
 // New puts a speaker together. Run starts it.
