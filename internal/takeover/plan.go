@@ -86,7 +86,7 @@ func Steps(inv *Inventory) []Step {
 		steps = append(steps, Step{Node, node, nodeText(inv, node), "the same the other way round"})
 	}
 	return append(steps,
-		Step{Unmix, "", "end mixed membership: Lintel's own election holds from here on", "make membership mixed again"},
+		Step{Unmix, "", "end mixed membership: Lintel's own election holds from here on; see that one node announces each address", "make membership mixed again"},
 		Step{Remove, "", removeText(inv), "create them again, from the record in Secret " + RecordName},
 	)
 }
@@ -134,7 +134,7 @@ func nodeText(inv *Inventory, node string) string {
 	if inv.Old.Mode() == ModeFRRK8s {
 		parts = append(parts, "delete FRRConfiguration metallb-"+node)
 	}
-	parts = append(parts, "start Lintel's", "see its sessions up", "see that it announces what was announced here before")
+	parts = append(parts, "start Lintel's", "see that all of Lintel's count each other in", "see its sessions up", "see that it announces what was announced here before")
 	return node + ": " + strings.Join(parts, ", ")
 }
 

@@ -15,7 +15,9 @@ type SpeakerReport struct {
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
 	// Members is the membership as this speaker sees it, and Problems what is wrong with it.
-	Members  []string  `json:"members"`
+	Members []string `json:"members"`
+	// Others is what it knows of each other member, and decides by.
+	Others   []Other   `json:"others,omitempty"`
 	Joining  bool      `json:"joining,omitempty"`
 	Problems []string  `json:"problems,omitempty"`
 	Links    []lb.Link `json:"links"`
@@ -35,6 +37,18 @@ type SpeakerReport struct {
 	Sessions []Session `json:"sessions,omitempty"`
 	// Verdicts are about the Service that was asked for.
 	Verdicts []lb.Verdict `json:"verdicts,omitempty"`
+}
+
+// Other is another speaker, which is alive, as one speaker sees it.
+type Other struct {
+	Node string `json:"node"`
+	// Foreign is set for a speaker of MetalLB, which tells nothing of itself.
+	Foreign bool `json:"foreign,omitempty"`
+	// Told is set once it has told the links of its node.
+	Told bool `json:"told,omitempty"`
+	// Gated is set where it is not counted on to announce: its check of the dataplane fails, it is still
+	// joining, or it has told nothing yet.
+	Gated bool `json:"gated,omitempty"`
 }
 
 // AnnouncedAddress is one address that a speaker announces.

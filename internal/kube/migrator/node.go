@@ -260,35 +260,6 @@ func (m *Migrator) dropFRR(ctx context.Context, node string) error {
 	return nil
 }
 
-// joined waits until Lintel's speaker on a node has met the others and all its BGP sessions
-// are up.
-func (m *Migrator) joined(ctx context.Context, s *State, node string) error {
-	return until(ctx, patience, "the speaker on "+node+" is not ready to announce", func(ctx context.Context) error {
-		pod, err := m.podOn(ctx, s, s.Inventory.Target.Speaker.Name, node)
-		if err != nil {
-			return err
-		}
-		if pod == nil {
-			return errors.New("it has no pod")
-		}
-		r, err := m.Inspect(ctx, pod)
-		switch {
-		case err != nil:
-			return err
-		case !r.Settings.Mixed:
-			return errors.New("it does not know of mixed membership")
-		case r.Joining:
-			return fmt.Errorf("it has not met the others: %s", strings.Join(r.Problems, "; "))
-		}
-		for _, session := range r.Sessions {
-			if session.State != "Established" {
-				return fmt.Errorf("the session with BGPPeer %s is %s: %s", session.Peer, session.State, session.LastError)
-			}
-		}
-		return nil
-	})
-}
-
 // announcesAgain waits until a node announces all that it announced before, as far as the
 // Services still exist.
 func (m *Migrator) announcesAgain(ctx context.Context, s *State, node string) error {

@@ -19,8 +19,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
+	"github.com/lintel-lb/lintel/internal/announce"
 	"github.com/lintel-lb/lintel/internal/kube/endpoint"
 	"github.com/lintel-lb/lintel/internal/kube/mixed"
+	"github.com/lintel-lb/lintel/internal/lb"
 	"github.com/lintel-lb/lintel/internal/takeover"
 )
 
@@ -35,8 +37,9 @@ type sim struct {
 	// writes is how many more requests may change something; none after it reached zero. Below
 	// zero there is no limit.
 	writes int
-	// reports changes what the speaker of a node says of itself.
-	reports map[string]func(*endpoint.SpeakerReport)
+	// report, if there is one, changes what a speaker says of itself.
+	report func(*endpoint.SpeakerReport)
+	nodes  []string
 }
 
 // errBroken is what a request gets once everything has broken off.
@@ -48,7 +51,7 @@ const hashKey = "template"
 func simulate(t *testing.T, nodes ...string) (*Migrator, *sim) {
 	t.Helper()
 	m := start(t, nodes...)
-	s := &sim{t: t, writes: -1, reports: map[string]func(*endpoint.SpeakerReport){}}
+	s := &sim{t: t, writes: -1, nodes: nodes}
 	if err := m.Client.DeleteAllOf(t.Context(), &corev1.Pod{}, client.InNamespace(namespace)); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +105,7 @@ func simulate(t *testing.T, nodes ...string) (*Migrator, *sim) {
 		},
 	})
 	m.Inspect = func(ctx context.Context, p *corev1.Pod) (*endpoint.SpeakerReport, error) {
-		return s.report(ctx, under, p)
+		return s.inspect(ctx, under, p)
 	}
 	return m, s
 }
@@ -296,15 +299,32 @@ func ownedBy(set string) []metav1.OwnerReference {
 	return []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "DaemonSet", Name: set, Controller: &yes}}
 }
 
-// report is what the speaker in a pod says.
-func (s *sim) report(ctx context.Context, c client.Client, p *corev1.Pod) (*endpoint.SpeakerReport, error) {
+// inspect is what the speaker in a pod says.
+func (s *sim) inspect(ctx context.Context, c client.Client, p *corev1.Pod) (*endpoint.SpeakerReport, error) {
 	r := &endpoint.SpeakerReport{Node: p.Spec.NodeName}
 	err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: mixed.ConfigMap}, &corev1.ConfigMap{})
-	r.Settings.Mixed = err == nil
-	if change := s.reports[r.Node]; change != nil {
-		change(r)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, err
 	}
-	return r, client.IgnoreNotFound(err)
+	r.Settings.Mixed = err == nil
+	for _, n := range s.nodes {
+		r.Members = append(r.Members, n)
+		if n != r.Node {
+			r.Others = append(r.Others, endpoint.Other{Node: n, Told: true})
+		}
+	}
+	w := world(s.nodes...)
+	w.Settings.Mixed = r.Settings.Mixed
+	d := announce.Decide(w)
+	for _, a := range d.Addresses() {
+		if _, own := d.OwnerScope(a, r.Node); own {
+			r.Addresses = append(r.Addresses, endpoint.AnnouncedAddress{Address: a, Protocol: lb.Layer2})
+		}
+	}
+	if s.report != nil {
+		s.report(r)
+	}
+	return r, nil
 }
 
 // speakers says whose speaker each node has, with its UID.

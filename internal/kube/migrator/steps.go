@@ -120,29 +120,6 @@ func (m *Migrator) removeMixed(ctx context.Context, s *State) error {
 	return m.remove(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.Inventory.Old.Namespace, Name: mixed.ConfigMap}})
 }
 
-// allKnow waits until every speaker of Lintel's that runs says that membership is mixed, or not.
-func (m *Migrator) allKnow(ctx context.Context, s *State, isMixed bool) error {
-	return until(ctx, patience, "the speakers do not agree about mixed membership", func(ctx context.Context) error {
-		pods, err := m.pods(ctx, s.Inventory.Target.Namespace, s.Inventory.Target.Speaker.Name)
-		if err != nil {
-			return err
-		}
-		for i := range pods {
-			if !takeover.IsLintel(&pods[i].Spec, "speaker") || !ready(&pods[i]) {
-				continue
-			}
-			r, err := m.Inspect(ctx, &pods[i])
-			if err != nil {
-				return fmt.Errorf("speaker on %s: %w", pods[i].Spec.NodeName, err)
-			}
-			if r.Settings.Mixed != isMixed {
-				return fmt.Errorf("the speaker on %s says mixed %t", r.Node, r.Settings.Mixed)
-			}
-		}
-		return nil
-	})
-}
-
 // unmix ends mixed membership, once nobody but Lintel announces.
 func (m *Migrator) unmix(ctx context.Context, s *State) error {
 	pods, err := m.pods(ctx, s.Inventory.Old.Namespace, takeover.AsideName(s.Inventory.Old, s.Inventory.Target))
@@ -154,13 +131,19 @@ func (m *Migrator) unmix(ctx context.Context, s *State) error {
 			return fmt.Errorf("migrator: node %s has a speaker of MetalLB: run this again to take it over", p.Spec.NodeName)
 		}
 	}
+	if err := m.allAcquainted(ctx, s); err != nil {
+		return err
+	}
 	if err := m.sayMoves(ctx); err != nil {
 		return err
 	}
 	if err := m.removeMixed(ctx, s); err != nil {
 		return err
 	}
-	return m.allKnow(ctx, s, false)
+	if err := m.allKnow(ctx, s, false); err != nil {
+		return err
+	}
+	return m.settled(ctx, s)
 }
 
 // sayMoves tells which addresses move when Lintel's own election holds.

@@ -17,6 +17,7 @@ import (
 	"github.com/lintel-lb/lintel/internal/kube/endpoint"
 	"github.com/lintel-lb/lintel/internal/kube/mixed"
 	"github.com/lintel-lb/lintel/internal/lb"
+	"github.com/lintel-lb/lintel/internal/members"
 )
 
 // inspectTimeout bounds how long an inspection waits for the loop.
@@ -57,6 +58,7 @@ func (s *Speaker) inspect(service *lb.ServiceKey) endpoint.SpeakerReport {
 	r := endpoint.SpeakerReport{
 		Node:     s.config.Node,
 		Members:  slices.Sorted(maps.Keys(snap.Alive)),
+		Others:   s.others(snap),
 		Joining:  world.Members.Joining,
 		Problems: snap.Health.Problems(),
 		Links:    world.Links[s.config.Node],
@@ -97,6 +99,19 @@ func (s *Speaker) inspect(service *lb.ServiceKey) endpoint.SpeakerReport {
 		r.Verdicts = s.verdictsOf(*service)
 	}
 	return r
+}
+
+// others are the other members as decisions see them, sorted.
+func (s *Speaker) others(snap members.Snapshot) []endpoint.Other {
+	world := s.decider.World()
+	var out []endpoint.Other
+	for _, name := range slices.Sorted(maps.Keys(world.Members.Alive)) {
+		if name != s.config.Node {
+			_, told := world.Links[name]
+			out = append(out, endpoint.Other{Node: name, Foreign: snap.Alive[name].Foreign, Told: told, Gated: world.Gated[name]})
+		}
+	}
+	return out
 }
 
 // verdictsOf are the verdicts of both protocols about a Service on this node.
