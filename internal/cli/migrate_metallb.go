@@ -18,7 +18,7 @@ import (
 
 func newMigrateMetalLB(o *options) *cobra.Command {
 	var manifests string
-	var nodes []string
+	var nodes, downPeers []string
 	var yes, revert bool
 	cmd := &cobra.Command{
 		Use:   "metallb --manifests FILE [--yes] [--revert]",
@@ -53,12 +53,13 @@ is marked so that "helm upgrade --install" of that release takes it as its own.`
 			if err != nil {
 				return fmt.Errorf("read the manifests: %w", err)
 			}
-			return c.takeOver(cmd.Context(), cmd.OutOrStdout(), takeOverOptions{manifests: text, nodes: nodes, yes: yes, revert: revert})
+			return c.takeOver(cmd.Context(), cmd.OutOrStdout(), takeOverOptions{manifests: text, nodes: nodes, downPeers: downPeers, yes: yes, revert: revert})
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&manifests, "manifests", "", "`file` with Lintel's manifests; needed until a take-over has begun")
 	f.StringSliceVar(&nodes, "nodes", nil, "take over only these `nodes` this time, such as n1,n2")
+	f.StringSliceVar(&downPeers, "down-peers", nil, "do not wait for sessions with these `BGPPeers`, which are down with MetalLB too, such as tor1,tor2")
 	f.BoolVar(&yes, "yes", false, "do it, instead of printing what would be done")
 	f.BoolVar(&revert, "revert", false, "go back to MetalLB")
 	return cmd
@@ -67,13 +68,14 @@ is marked so that "helm upgrade --install" of that release takes it as its own.`
 type takeOverOptions struct {
 	manifests   []byte
 	nodes       []string
+	downPeers   []string
 	yes, revert bool
 }
 
 func (c *cluster) takeOver(ctx context.Context, w io.Writer, opts takeOverOptions) error {
 	out := &errWriter{w: w}
 	m := &migrator.Migrator{
-		Client: c.client, Say: out.printf, Nodes: opts.nodes,
+		Client: c.client, Say: out.printf, Nodes: opts.nodes, DownPeers: opts.downPeers,
 		Inspect: func(ctx context.Context, pod *corev1.Pod) (*endpoint.SpeakerReport, error) {
 			token, err := c.token(ctx)
 			if err != nil {

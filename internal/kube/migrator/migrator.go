@@ -41,6 +41,8 @@ type Migrator struct {
 	World func(context.Context) (*lb.World, error)
 	// Nodes, if there are any, are the only ones to be taken over this time.
 	Nodes []string
+	// DownPeers are BGPPeers whose sessions are down anyway and not waited for.
+	DownPeers []string
 }
 
 // Forward takes all steps that were not taken yet, or up to those for which all nodes must be

@@ -63,6 +63,9 @@ func (m *Migrator) node(ctx context.Context, s *State, name string, forward bool
 	if err := m.announcesAgain(ctx, s, name); err != nil {
 		return err
 	}
+	if forward {
+		m.sayDown(ctx, s, name)
+	}
 	delete(s.Record.Before, name)
 	return nil
 }
@@ -275,7 +278,7 @@ func (m *Migrator) announcesAgain(ctx context.Context, s *State, node string) er
 		var missing []string
 		for _, a := range s.Record.Before[node] {
 			service, _, _ := strings.Cut(a, " ")
-			if len(existing[service].Addresses) > 0 && !slices.Contains(now, a) {
+			if len(existing[service].Addresses) > 0 && m.awaited(a) && !slices.Contains(now, a) {
 				missing = append(missing, a)
 			}
 		}
@@ -309,7 +312,7 @@ func (m *Migrator) announced(ctx context.Context, s *State, node string) ([]stri
 			continue
 		}
 		for _, peer := range st.Status.Peers {
-			out = append(out, st.Status.ServiceNamespace+"/"+st.Status.ServiceName+" to "+peer)
+			out = append(out, st.Status.ServiceNamespace+"/"+st.Status.ServiceName+toPeer+peer)
 		}
 	}
 	slices.Sort(out)

@@ -65,8 +65,8 @@ func (m *Migrator) allKnow(ctx context.Context, s *State, isMixed bool) error {
 	})
 }
 
-// joined waits until Lintel's speaker on a node and the others count each other in, and all its
-// BGP sessions are up.
+// joined waits until Lintel's speaker on a node and the others count each other in, and it has
+// sessions with the BGPPeers that the node announced to before.
 func (m *Migrator) joined(ctx context.Context, s *State, node string) error {
 	return until(ctx, patience, "the speaker on "+node+" is not ready to announce", func(ctx context.Context) error {
 		reports, err := m.reports(ctx, s)
@@ -89,12 +89,7 @@ func (m *Migrator) joined(ctx context.Context, s *State, node string) error {
 				return err
 			}
 		}
-		for _, session := range r.Sessions {
-			if session.State != "Established" {
-				return fmt.Errorf("the session with BGPPeer %s is %s: %s", session.Peer, session.State, session.LastError)
-			}
-		}
-		return nil
+		return sessionsUp(r, m.peersOf(s.Record.Before[node]))
 	})
 }
 
