@@ -60,6 +60,13 @@ metadata: {name: tor, namespace: metallb-system}
 spec: {myASN: 65007, peerASN: {{.Vars.ASN}}, peerAddress: 10.89.0.1}
 `
 
+const deadPeer = `
+apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {name: dead, namespace: metallb-system}
+spec: {myASN: 65007, peerASN: 65000, peerAddress: 10.89.0.9}
+`
+
 const service = `
 apiVersion: v1
 kind: Service
@@ -291,6 +298,45 @@ func (s *scene) mustMigrate(args ...string) string {
 	out, err := s.migrate(args...)
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	return out
+}
+
+// breakOff runs the verb and kills it once Lintel's DaemonSet is held.
+func (s *scene) breakOff(args ...string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), takeOverTime)
+	defer cancel()
+	cmd, err := s.Lab.Command(ctx, "cp", append([]string{lintelBinary, "--kubeconfig", s.Lab.Kubeconfig(), "migrate", "metallb"}, args...)...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.Eventually("Lintel's DaemonSet is held", takeOverTime, func(context.Context) error {
+		if got := s.kubectl("-n", install.Namespace, "get", "ds", "speaker", "-o", "jsonpath={.spec.updateStrategy.type}"); got != "OnDelete" {
+			return fmt.Errorf("its update strategy is %s", got)
+		}
+		return nil
+	})
+	cancel()
+	err = cmd.Wait()
+	s.t.Logf("lintel migrate metallb %s: broken off, %v\n%s", strings.Join(args, " "), err, out.String())
+	if err == nil {
+		s.t.Fatal("the verb had ended")
+	}
+}
+
+// speakers gives the UIDs of Lintel's speakers by node.
+func (s *scene) speakers() map[string]string {
+	s.t.Helper()
+	out := map[string]string{}
+	for line := range strings.Lines(s.kubectl("-n", install.Namespace, "get", "pods", "-l", "app=metallb,component=speaker", "-o", "jsonpath={range .items[*]}{.spec.nodeName} {.metadata.uid}{'\\n'}{end}")) {
+		node, uid, _ := strings.Cut(strings.TrimSpace(line), " ")
+		out[node] += uid
 	}
 	return out
 }

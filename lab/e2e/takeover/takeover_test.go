@@ -19,7 +19,7 @@ import (
 const routerASN = 65000
 
 // TestTakeOver takes a MetalLB over that announces by layer 2 and by internal BGP, under load,
-// and gives it back after the last step.
+// breaks a way back off and goes forward again, and gives it back after the last step.
 func TestTakeOver(t *testing.T) {
 	s := newScene(t, 65007, plain)
 	before, objects := s.byAddress(), s.objects()
@@ -56,6 +56,26 @@ func TestTakeOver(t *testing.T) {
 	}
 
 	stop = s.load()
+	speakers := s.speakers()
+	s.breakOff("--revert", "--yes")
+	s.mustMigrate("--yes")
+	s.lossless(stop())
+	s.rollout("daemonset/speaker")
+	// The way back had come to the last node.
+	if got := s.speakers(); len(got) != 3 || got["n1"] != speakers["n1"] || got["n2"] != speakers["n2"] {
+		t.Errorf("speakers before a way back that broke off\n%v\nafter going forward again\n%v", speakers, got)
+	}
+	if got := s.kubectl("-n", install.Namespace, "get", "ds", "speaker", "-o", "jsonpath={.spec.updateStrategy.type} {.status.desiredNumberScheduled}"); got != "RollingUpdate 3" {
+		t.Errorf("Lintel's DaemonSet is %s", got)
+	}
+	if got := s.kubectl("get", "nodes", "-l", "lintel.dev/taken-over", "-o", "name"); got != "" {
+		t.Errorf("labelled: %s", got)
+	}
+	s.Eventually("everything is announced again", soon, func(ctx context.Context) error {
+		return errors.Join(s.oneAnswers(ctx), s.paths(ctx, 3))
+	})
+
+	stop = s.load()
 	s.mustMigrate("--revert", "--yes")
 	s.lossless(stop())
 	s.rollout("deployment/controller", "daemonset/speaker")
@@ -82,11 +102,20 @@ func elected(address string, nodes []string) string {
 }
 
 // TestMixedMembership takes only one node over, stays that way while a node dies and comes
-// back, and is reverted in the middle.
+// back, and is reverted in the middle. One BGP peer is down all the time.
 func TestMixedMembership(t *testing.T) {
 	s := newScene(t, routerASN, plain)
+	s.Apply(deadPeer, nil)
+	s.Eventually("MetalLB says that it announces to a peer that is down", soon, func(context.Context) error {
+		if got := s.kubectl("-n", install.Namespace, "get", "servicebgpstatuses", "-o", "jsonpath={.items[*].status.peers}"); strings.Count(got, "dead") != 3 {
+			return fmt.Errorf("peers %s", got)
+		}
+		return nil
+	})
 	stop := s.load()
-	s.mustMigrate("--manifests", targetFile, "--yes", "--nodes", "n1")
+	if out := s.mustMigrate("--manifests", targetFile, "--yes", "--nodes", "n1", "--down-peers", "dead"); !strings.Contains(out, "BGPPeer dead is ") {
+		t.Error("nothing is said of the peer that is down")
+	}
 	owners := func(nodes ...string) func(context.Context) error {
 		return func(ctx context.Context) error {
 			var errs []error
