@@ -30,8 +30,8 @@ type handover struct {
 	layer2  *l2.Engine
 	bgp     *bgp.Engine
 	bfd     *bfd.Engine
-	// replaced tells whether another speaker will take the place of this one, on this node.
-	replaced func(context.Context) (bool, error)
+	// reason tells why this speaker was told to end.
+	reason func(context.Context) (conclusion, error)
 }
 
 // run runs what decides, the engines, and the servers that the deciding needs or that show it.
@@ -109,17 +109,20 @@ func (h handover) handOver(ctx context.Context, asked bool) {
 // BFD peers that the end is meant. In this order: FRR takes AdminDown for a failure of the path
 // where the BGP session is still up, and drops the routes (RFC 5882 section 3.2 says not to).
 func (h handover) leaveRouters(ctx context.Context, asked bool) {
-	end := bgp.Ending{End: bgp.EndRestart}
+	why := conclusion{because: "it has failed"}
 	if asked {
-		replaced, err := h.replaced(ctx)
-		if err != nil {
-			h.log.Warn("cannot tell a restart from a shutdown of the node; routers are told of a restart", "error", err)
+		var err error
+		if why, err = h.reason(ctx); err != nil {
+			h.log.Warn("cannot tell a restart from a shutdown of the node", "error", err)
+			why = conclusion{because: "it cannot be told whether the node shuts down"}
 		}
-		end = endingOf(replaced, err)
 	}
-	if end.End == bgp.EndDrain {
-		h.log.Info("the node shuts down: routes are withdrawn")
+	if why.nodeGoes {
+		h.log.Info("the node is taken to shut down: routes are withdrawn", "because", why.because)
+	} else {
+		h.log.Info("the speaker is taken to come back: routers with graceful restart keep the routes", "because", why.because)
 	}
+	end := why.ending()
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout+end.Wait)
 	defer cancel()
 	if err := h.bgp.Shutdown(ctx, end); err != nil {

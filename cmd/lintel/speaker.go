@@ -198,9 +198,8 @@ func runSpeaker(ctx context.Context, args []string) error {
 			return nil
 		}
 	}
-	pods := clientset.CoreV1().Pods(c.namespace)
-	ends := handover{log: log, members: membership, layer2: engine, bgp: routes, bfd: paths,
-		replaced: func(ctx context.Context) (bool, error) { return replaced(ctx, pods, c.podName) }}
+	reason := endReason{pods: clientset.CoreV1().Pods(c.namespace), nodes: clientset.CoreV1().Nodes(), pod: c.podName, node: f.node, dial: dialTCP}
+	ends := handover{log: log, members: membership, layer2: engine, bgp: routes, bfd: paths, reason: reason.find}
 	return ends.run(ctx, spk.Run,
 		[]func(context.Context) error{watcher.Run, engine.Run, paths.Run, runRoutes, join}, servers)
 }

@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/lintel-lb/lintel/lab"
 	"github.com/lintel-lb/lintel/lab/probe"
@@ -98,11 +97,12 @@ func ends(names ...string) (out []end) {
 // one of the only node that announces an address, and that node goes on forwarding. In a crash, and
 // when a node is shut down, drained before or not, it is that of a node of three.
 func BenchmarkSpeakerEnds(b *testing.B) {
+	how := map[string]syscall.Signal{"SIGTERM": deletePod, "SIGKILL": syscall.SIGKILL}
 	for _, e := range ends("SIGTERM", "SIGKILL") {
 		b.Run(e.String(), func(b *testing.B) {
 			for b.Loop() {
 				s, v4 := watchedScene(b, e.interval, []string{"n2"}, e.peerLines()...)
-				r, took := s.restart(v4, "n2", unix.SignalNum(e.name))
+				r, took := s.restart(v4, "n2", how[e.name])
 				b.Logf("load %s", loadAverage())
 				tell(b, r, "restart")
 				b.ReportMetric(ms(took), "restart-ms")
