@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -73,7 +74,7 @@ func (s *Speaker) inspect(service *lb.ServiceKey) endpoint.SpeakerReport {
 	}
 	for _, err := range s.Refusals.All() {
 		missing := "it lacks a right"
-		if err == s.mixedRefused() {
+		if refused := s.mixedRefused(); refused != nil && errors.Is(err, refused) {
 			missing = fmt.Sprintf("it cannot see whether membership is mixed, and takes it as not mixed: "+
 				"let its ServiceAccount list and watch the ConfigMap %s in namespace %s", mixed.ConfigMap, s.config.Namespace)
 		}
