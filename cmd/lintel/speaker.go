@@ -96,6 +96,7 @@ func runSpeaker(ctx context.Context, args []string) error {
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
+	collectEarlier()
 	if err := c.complete(); err != nil {
 		return err
 	}
