@@ -162,10 +162,8 @@ func bgpAdverts(w *lb.World, svc *lb.Service, pool, name string) ([]*lb.BGPAdver
 // peersOf lists the names of the peers that a node has sessions with, sorted.
 func peersOf(c *lb.Config, node *lb.Node) []string {
 	var out []string
-	for _, p := range c.Peers {
-		if p.Nodes.MatchesOrEmpty(node.Labels) {
-			out = append(out, p.Name)
-		}
+	for p := range c.PeersOf(node) {
+		out = append(out, p.Name)
 	}
 	return out
 }

@@ -338,7 +338,7 @@ func sessions(w *lb.World, name string, c *lb.Config) map[string]bgp.SessionConf
 	if node == nil {
 		return nil
 	}
-	return speaker.Sessions(w, node, c.Peers)
+	return speaker.Sessions(w, node, c)
 }
 
 // differingFields lists the fields of spec in which two versions of a peer differ.

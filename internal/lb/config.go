@@ -1,6 +1,7 @@
 package lb
 
 import (
+	"iter"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -66,6 +67,17 @@ func (c *Config) Pool(name string) *Pool {
 		return nil
 	}
 	return c.Pools[i]
+}
+
+// PeersOf gives the peers that a node has sessions with.
+func (c *Config) PeersOf(node *Node) iter.Seq[*Peer] {
+	return func(yield func(*Peer) bool) {
+		for _, p := range c.Peers {
+			if p.Nodes.MatchesOrEmpty(node.Labels) && !yield(p) {
+				return
+			}
+		}
+	}
 }
 
 // PoolOf gives the pool whose ranges contain the address, or nil. It looks at ranges only,

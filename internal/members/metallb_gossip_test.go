@@ -2,6 +2,7 @@ package members
 
 import (
 	"bytes"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -16,7 +17,11 @@ import (
 // the Secret, no delegate of any kind but events. The receiver gets the log.
 func upstream(t *testing.T, c *cluster, name string, logs *lockedBuffer) (*memberlist.Memberlist, Peer) {
 	t.Helper()
-	bind := c.address()
+	return upstreamAt(t, c, name, c.address(), logs)
+}
+
+func upstreamAt(t *testing.T, c *cluster, name string, bind netip.Addr, logs *lockedBuffer) (*memberlist.Memberlist, Peer) {
+	t.Helper()
 	cfg := memberlist.DefaultLANConfig()
 	cfg.Name = name
 	cfg.BindAddr, cfg.BindPort, cfg.AdvertisePort = bind.String(), int(c.port), int(c.port)

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"testing"
 	"time"
-
-	"github.com/hashicorp/memberlist"
 )
 
 // killed is a member of MetalLB's that listens where cfg says and that all list, and that ends
@@ -13,15 +11,9 @@ import (
 func killed(t *testing.T, c *cluster, cfg Config, others ...*node) {
 	t.Helper()
 	var logs lockedBuffer
-	mc := memberlist.DefaultLANConfig()
-	mc.Name = cfg.NodeName
-	mc.BindAddr, mc.BindPort, mc.AdvertisePort = cfg.BindAddr.String(), int(cfg.BindPort), int(cfg.BindPort)
-	mc.SecretKey = keyOne
-	mc.LogOutput = &logs
-	list, err := memberlist.Create(mc)
-	must(t, err)
+	list, peer := upstreamAt(t, c, cfg.NodeName, cfg.BindAddr, &logs)
 	for _, n := range others {
-		n.SetPeers([]Peer{{cfg.NodeName, addrPort(cfg.BindAddr, c.port)}})
+		n.SetPeers([]Peer{peer})
 	}
 	for _, n := range others {
 		n.wait(cfg.NodeName, func(s Snapshot) bool { return s.Alive[cfg.NodeName].Foreign })

@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/hashicorp/memberlist"
 )
 
 // membersChanged logs who came and went, and sees that the states of those who came are learnt:
@@ -40,8 +38,12 @@ func (o *owner) announce(node string) {
 	if !ok {
 		return
 	}
-	m := message{kind: kindNotice, from: o.g.cfg.NodeName, entries: []entry{{node: node, stamp: e.stamp}}}
-	o.g.box.gossip.put(node, m.marshal())
+	o.g.box.gossip.put(node, o.noticeOf(e))
+}
+
+// noticeOf is the message that this node holds a state.
+func (o *owner) noticeOf(e entry) []byte {
+	return message{kind: kindNotice, from: o.g.cfg.NodeName, entries: []entry{{node: e.node, stamp: e.stamp}}}.marshal()
 }
 
 // receive handles one user message.
@@ -102,10 +104,7 @@ func (o *owner) remind() {
 	slices.Sort(others)
 	i, _ := slices.BinarySearch(others, o.reminded+"\x00")
 	o.reminded = others[i%len(others)]
-	m := o.news.alive[o.reminded]
-	list := o.list
-	node := &memberlist.Node{Name: m.Name, Addr: m.Addr.Addr().AsSlice(), Port: m.Addr.Port()}
-	body := message{kind: kindNotice, from: self, entries: []entry{{node: self, stamp: e.stamp}}}.marshal()
+	list, node, body := o.list, o.recipient(o.reminded), o.noticeOf(e)
 	o.task(func() func(time.Time) {
 		err := list.SendBestEffort(node, body)
 		return func(time.Time) {

@@ -68,10 +68,15 @@ func diagnose(dial, join error, udp PortState) *Unreachable {
 	return u
 }
 
+// recipient is a member as memberlist wants to have it.
+func (o *owner) recipient(node string) *memberlist.Node {
+	m := o.news.alive[node]
+	return &memberlist.Node{Name: m.Name, Addr: m.Addr.Addr().AsSlice(), Port: m.Addr.Port()}
+}
+
 // send delivers messages over TCP.
 func (o *owner) send(d delivery) {
-	list, m := o.list, o.news.alive[d.dest]
-	node := &memberlist.Node{Name: m.Name, Addr: m.Addr.Addr().AsSlice(), Port: m.Addr.Port()}
+	list, node := o.list, o.recipient(d.dest)
 	o.task(func() func(time.Time) {
 		var err error
 		for _, msg := range d.messages {

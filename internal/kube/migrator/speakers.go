@@ -49,13 +49,20 @@ func (m *Migrator) reports(ctx context.Context, s *State) (map[string]*endpoint.
 	return out, errors.Join(errs...)
 }
 
-// allKnow waits until every speaker of Lintel's that runs says that membership is mixed, or not.
-func (m *Migrator) allKnow(ctx context.Context, s *State, isMixed bool) error {
-	return until(ctx, patience, "the speakers do not agree about mixed membership", func(ctx context.Context) error {
+// untilAll waits until what all of Lintel's speakers report passes a check.
+func (m *Migrator) untilAll(ctx context.Context, s *State, what string, check func(context.Context, map[string]*endpoint.SpeakerReport) error) error {
+	return until(ctx, patience, what, func(ctx context.Context) error {
 		reports, err := m.reports(ctx, s)
 		if err != nil {
 			return err
 		}
+		return check(ctx, reports)
+	})
+}
+
+// allKnow waits until every speaker of Lintel's that runs says that membership is mixed, or not.
+func (m *Migrator) allKnow(ctx context.Context, s *State, isMixed bool) error {
+	return m.untilAll(ctx, s, "the speakers do not agree about mixed membership", func(_ context.Context, reports map[string]*endpoint.SpeakerReport) error {
 		for _, node := range slices.Sorted(maps.Keys(reports)) {
 			if reports[node].Settings.Mixed != isMixed {
 				return fmt.Errorf("the speaker on %s says mixed %t", node, reports[node].Settings.Mixed)
@@ -68,11 +75,7 @@ func (m *Migrator) allKnow(ctx context.Context, s *State, isMixed bool) error {
 // joined waits until Lintel's speaker on a node and the others count each other in, and it has
 // sessions with the BGPPeers that the node announced to before.
 func (m *Migrator) joined(ctx context.Context, s *State, node string) error {
-	return until(ctx, patience, "the speaker on "+node+" is not ready to announce", func(ctx context.Context) error {
-		reports, err := m.reports(ctx, s)
-		if err != nil {
-			return err
-		}
+	return m.untilAll(ctx, s, "the speaker on "+node+" is not ready to announce", func(_ context.Context, reports map[string]*endpoint.SpeakerReport) error {
 		r := reports[node]
 		switch {
 		case r == nil:
@@ -99,11 +102,7 @@ func (m *Migrator) allAcquainted(ctx context.Context, s *State) error {
 	if !s.Inventory.Old.Membership() {
 		return nil
 	}
-	return until(ctx, patience, "the speakers do not count each other in", func(ctx context.Context) error {
-		reports, err := m.reports(ctx, s)
-		if err != nil {
-			return err
-		}
+	return m.untilAll(ctx, s, "the speakers do not count each other in", func(_ context.Context, reports map[string]*endpoint.SpeakerReport) error {
 		for _, node := range slices.Sorted(maps.Keys(reports)) {
 			if err := acquainted(reports, node); err != nil {
 				return err
@@ -153,11 +152,7 @@ func knows(who, whom *endpoint.SpeakerReport) error {
 
 // settled waits until one speaker alone announces each address by layer 2 that any node can.
 func (m *Migrator) settled(ctx context.Context, s *State) error {
-	return until(ctx, patience, "not every address is announced by one node", func(ctx context.Context) error {
-		reports, err := m.reports(ctx, s)
-		if err != nil {
-			return err
-		}
+	return m.untilAll(ctx, s, "not every address is announced by one node", func(ctx context.Context, reports map[string]*endpoint.SpeakerReport) error {
 		w, err := m.World(ctx)
 		if err != nil {
 			return err

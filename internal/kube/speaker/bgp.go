@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/lintel-lb/lintel/internal/announce"
 	"github.com/lintel-lb/lintel/internal/bgp"
 	"github.com/lintel-lb/lintel/internal/lb"
 )
@@ -62,16 +61,14 @@ func newBGPState() bgpState {
 func (s *Speaker) route(a netip.Addr, before, now []lb.ServiceKey) {
 	for _, k := range before {
 		if !slices.Contains(now, k) {
-			s.setRoutes(holding{k, a}, nil)
+			s.bgp.wanted.set(holding{k, a}, nil)
 		}
 	}
 	for _, k := range now {
 		routes, _ := s.decider.Routes(k, a, s.config.Node)
-		s.setRoutes(holding{k, a}, routes)
+		s.bgp.wanted.set(holding{k, a}, routes)
 	}
 }
-
-func (s *Speaker) setRoutes(h holding, routes []announce.Route) { s.bgp.wanted.set(h, routes) }
 
 // flushBGP hands the desired set to the engines, if anything changed: made anew where peers or the
 // node changed, and otherwise changed in the prefixes that did.
@@ -91,7 +88,7 @@ func (s *Speaker) flushBGP() {
 		s.BGP.Set(s.bgp.last.withoutRoutes())
 		return
 	}
-	own := ownNode{node: node, links: world.Links[node.Name], gateways: world.Gateways[node.Name]}
+	own := ownOf(world, node)
 	prefixes := maps.Keys(changed)
 	if stale {
 		s.retarget(own, world.Config)
@@ -101,7 +98,9 @@ func (s *Speaker) flushBGP() {
 	for prefix := range prefixes {
 		s.bgp.bring(own, prefix, now)
 	}
-	s.bgp.bandwidth.keep(s.bgp.wanted.has)
+	if stale {
+		s.bgp.bandwidth.keep(s.bgp.wanted.has)
+	}
 	s.bgp.reweigh = nil
 	if due := s.bgp.bandwidth.due(); !due.IsZero() {
 		s.bgp.reweigh = time.After(due.Sub(now))
@@ -118,12 +117,7 @@ func (s *Speaker) flushBGP() {
 
 // retarget finds the sessions of this node again, none of which has routes yet.
 func (s *Speaker) retarget(own ownNode, c *lb.Config) {
-	var mine []*lb.Peer
-	for _, p := range c.Peers {
-		if p.Nodes.MatchesOrEmpty(own.node.Labels) {
-			mine = append(mine, p)
-		}
-	}
+	mine := slices.Collect(c.PeersOf(own.node))
 	s.Links.NeedGateways(slices.ContainsFunc(mine, func(p *lb.Peer) bool { return p.From.Gateway != 0 }))
 	s.bgp.targets = own.targets(mine, s.bgp.gateways)
 	paths := map[string]bfdPath{}

@@ -28,6 +28,11 @@ type ownNode struct {
 	gateways []lb.Gateway
 }
 
+// ownOf is a node of a World.
+func ownOf(w *lb.World, node *lb.Node) ownNode {
+	return ownNode{node: node, links: w.Links[node.Name], gateways: w.Gateways[node.Name]}
+}
+
 // session turns a peer into the parameters of a session.
 func (o ownNode) session(p *lb.Peer) bgp.SessionConfig {
 	c := bgp.SessionConfig{

@@ -49,11 +49,10 @@ type target struct {
 // Sessions gives the parameters of the sessions that a node of a World has, by the engine's name.
 // A session whose parameters change is reset. A peer whose router is not known has none, nor one that
 // the node has no address to listen for on, if its links are known.
-func Sessions(w *lb.World, node *lb.Node, peers []*lb.Peer) map[string]bgp.SessionConfig {
-	own := ownNode{node: node, links: w.Links[node.Name], gateways: w.Gateways[node.Name]}
-	mine := slices.DeleteFunc(slices.Clone(peers), func(p *lb.Peer) bool { return !p.Nodes.MatchesOrEmpty(node.Labels) })
+func Sessions(w *lb.World, node *lb.Node, c *lb.Config) map[string]bgp.SessionConfig {
+	own := ownOf(w, node)
 	out := map[string]bgp.SessionConfig{}
-	for _, t := range own.targets(mine, map[lb.Family]netip.Addr{}) {
+	for _, t := range own.targets(slices.Collect(c.PeersOf(node)), map[lb.Family]netip.Addr{}) {
 		if _, known := w.Links[node.Name]; t.Trouble == "" || !known && t.Config != (bgp.SessionConfig{}) {
 			out[t.name] = t.Config
 		}

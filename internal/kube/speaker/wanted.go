@@ -110,6 +110,7 @@ func (b *bgpState) bring(own ownNode, prefix netip.Prefix, now time.Time) {
 		t := &b.targets[i]
 		before, had := t.Routes[prefix]
 		m, any := b.wanted.merge(prefix, t.peer.Name)
+		m.bandwidth = b.bandwidth.pass(now, weighted{t.peer.Name, prefix}, m.bandwidth)
 		if !any {
 			if had {
 				t.own()
@@ -117,7 +118,6 @@ func (b *bgpState) bring(own ownNode, prefix netip.Prefix, now time.Time) {
 			}
 			continue
 		}
-		m.bandwidth = b.bandwidth.pass(now, weighted{t.peer.Name, prefix}, m.bandwidth)
 		if route := unique.Make(own.attributes(t.Config, prefix, m)); !had || route != before {
 			t.own()
 			t.Routes[prefix] = route

@@ -276,19 +276,26 @@ func (s *scene) clear() {
 	run("label", "nodes", "--all", "lintel.dev/taken-over-", "node.kubernetes.io/exclude-from-external-load-balancers-")
 }
 
+// verb is a run of the verb, and what it prints.
+func (s *scene) verb(ctx context.Context, args ...string) (*exec.Cmd, *bytes.Buffer) {
+	s.t.Helper()
+	cmd, err := s.Lab.Command(ctx, "cp", append([]string{lintelBinary, "--kubeconfig", s.Lab.Kubeconfig(), "migrate", "metallb"}, args...)...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	out := &bytes.Buffer{}
+	cmd.Stdout, cmd.Stderr = out, out
+	return cmd, out
+}
+
 // migrate runs the verb, and returns what it prints.
 func (s *scene) migrate(args ...string) (string, error) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), takeOverTime)
 	defer cancel()
-	cmd, err := s.Lab.Command(ctx, "cp", append([]string{lintelBinary, "--kubeconfig", s.Lab.Kubeconfig(), "migrate", "metallb"}, args...)...)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd, out := s.verb(ctx, args...)
 	begin := time.Now()
-	err = cmd.Run()
+	err := cmd.Run()
 	s.t.Logf("lintel migrate metallb %s: %s, %v\n%s", strings.Join(args, " "), time.Since(begin).Round(time.Millisecond), err, out.String())
 	return out.String(), err
 }
@@ -307,12 +314,7 @@ func (s *scene) breakOff(args ...string) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), takeOverTime)
 	defer cancel()
-	cmd, err := s.Lab.Command(ctx, "cp", append([]string{lintelBinary, "--kubeconfig", s.Lab.Kubeconfig(), "migrate", "metallb"}, args...)...)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd, out := s.verb(ctx, args...)
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -323,7 +325,7 @@ func (s *scene) breakOff(args ...string) {
 		return nil
 	})
 	cancel()
-	err = cmd.Wait()
+	err := cmd.Wait()
 	s.t.Logf("lintel migrate metallb %s: broken off, %v\n%s", strings.Join(args, " "), err, out.String())
 	if err == nil {
 		s.t.Fatal("the verb had ended")
