@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"net/http"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,12 +12,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/lintel-lb/lintel/api/v1beta1"
+	"github.com/lintel-lb/lintel/internal/kube/apiserver"
 	"github.com/lintel-lb/lintel/internal/kube/mixed"
 	"github.com/lintel-lb/lintel/internal/kube/resources"
 	"github.com/lintel-lb/lintel/internal/kube/watch"
@@ -27,7 +26,7 @@ import (
 
 // caches makes a cache that holds of each object only what is used, and a client that reads
 // from it. refusals learns what the cache may not list.
-func caches(cfg *rest.Config, namespace string, refusals *watch.Refusals) (cache.Cache, client.Client, error) {
+func caches(api apiserver.Access, namespace string, refusals *watch.Refusals) (cache.Cache, client.Client, error) {
 	s, err := resources.Scheme()
 	if err != nil {
 		return nil, nil, err
@@ -48,20 +47,16 @@ func caches(cfg *rest.Config, namespace string, refusals *watch.Refusals) (cache
 	for _, kind := range resources.Kinds() {
 		byObject[kind] = cache.ByObject{Namespaces: own, Transform: trim}
 	}
-	httpClient, err := rest.HTTPClientFor(cfg)
-	if err != nil {
-		return nil, nil, fmt.Errorf("client: %w", err)
-	}
-	mapper, err := mapper(cfg, httpClient, s, maps.Keys(byObject))
+	mapper, err := mapper(api, s, maps.Keys(byObject))
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := cache.New(cfg, cache.Options{HTTPClient: httpClient, Scheme: s, Mapper: mapper, ByObject: byObject, ReaderFailOnMissingInformer: true,
+	store, err := cache.New(api.Config, cache.Options{HTTPClient: api.Patient, Scheme: s, Mapper: mapper, ByObject: byObject, ReaderFailOnMissingInformer: true,
 		DefaultWatchErrorHandler: refusals.Handle})
 	if err != nil {
 		return nil, nil, fmt.Errorf("cache: %w", err)
 	}
-	c, err := client.New(cfg, client.Options{HTTPClient: httpClient, Scheme: s, Mapper: mapper, Cache: &client.CacheOptions{
+	c, err := client.New(api.Config, client.Options{HTTPClient: api.Once, Scheme: s, Mapper: mapper, Cache: &client.CacheOptions{
 		Reader: store, DisableFor: []client.Object{&v1beta1.ServiceL2Status{}, &v1beta1.ServiceBGPStatus{}, &v1beta1.ConfigurationState{}}}})
 	if err != nil {
 		return nil, nil, fmt.Errorf("client: %w", err)
@@ -71,7 +66,7 @@ func caches(cfg *rest.Config, namespace string, refusals *watch.Refusals) (cache
 
 // mapper knows the kinds that are watched without asking the API server, so that a process
 // starts while that is away. It asks for others when they are used.
-func mapper(cfg *rest.Config, c *http.Client, s *runtime.Scheme, objects iter.Seq[client.Object]) (meta.RESTMapper, error) {
+func mapper(api apiserver.Access, s *runtime.Scheme, objects iter.Seq[client.Object]) (meta.RESTMapper, error) {
 	known := meta.NewDefaultRESTMapper(nil)
 	for o := range objects {
 		gvk, err := apiutil.GVKForObject(o, s)
@@ -85,7 +80,7 @@ func mapper(cfg *rest.Config, c *http.Client, s *runtime.Scheme, objects iter.Se
 		}
 		known.Add(gvk, scope)
 	}
-	others, err := apiutil.NewDynamicRESTMapper(cfg, c)
+	others, err := apiutil.NewDynamicRESTMapper(api.Config, api.Once)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,15 +14,23 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/lintel-lb/lintel/api/v1beta1"
+	"github.com/lintel-lb/lintel/internal/kube/apiserver"
 	"github.com/lintel-lb/lintel/internal/kube/resources"
 	"github.com/lintel-lb/lintel/internal/kube/watch"
 )
 
-// nobody answers there.
-var nobody = &rest.Config{Host: "http://127.0.0.1:1"}
+// nowhere is an API server that does not answer.
+func nowhere(t *testing.T) apiserver.Access {
+	t.Helper()
+	a, err := apiserver.Connect(&rest.Config{Host: "http://127.0.0.1:1"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
 
 func TestCachesNeedNoAPIServer(t *testing.T) {
-	if _, _, err := caches(nobody, "metallb-system", watch.NewRefusals(slog.New(slog.DiscardHandler))); err != nil {
+	if _, _, err := caches(nowhere(t), "metallb-system", watch.NewRefusals(slog.New(slog.DiscardHandler))); err != nil {
 		t.Error(err)
 	}
 }
@@ -46,7 +53,7 @@ func TestMapper(t *testing.T) {
 	for o := range want {
 		objects = append(objects, o)
 	}
-	m, err := mapper(nobody, http.DefaultClient, s, slices.Values(objects))
+	m, err := mapper(nowhere(t), s, slices.Values(objects))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,15 +48,15 @@ func runController(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := c.restConfig()
+	api, err := c.apiServer(log)
 	if err != nil {
 		return err
 	}
-	clientset, err := kubernetes.NewForConfig(core(cfg))
+	clientset, err := kubernetes.NewForConfigAndClient(core(api.Config), api.Once)
 	if err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
-	store, client, err := caches(cfg, c.namespace, watch.NewRefusals(log))
+	store, client, err := caches(api, c.namespace, watch.NewRefusals(log))
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func runController(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	server, err := endpoint.New(cfg, endpoint.Options{Port: c.port, CertDir: c.certDir, TLS: tlsOptions})
+	server, err := endpoint.New(api.Config, endpoint.Options{Port: c.port, CertDir: c.certDir, TLS: tlsOptions})
 	if err != nil {
 		return err
 	}

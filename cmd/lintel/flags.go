@@ -16,6 +16,8 @@ import (
 	"k8s.io/klog/v2"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/lintel-lb/lintel/internal/kube/apiserver"
 )
 
 // namespaceFile tells the namespace of the pod that a process runs in.
@@ -78,18 +80,21 @@ func (c *common) extra() []func(context.Context) error {
 	return out
 }
 
-// restConfig gives access to the API server, without a limit on the client's side: the
+// apiServer gives access to the API server, without a limit on the client's side: the
 // server's own priority and fairness is the limit that counts.
-func (c *common) restConfig() (*rest.Config, error) {
+func (c *common) apiServer(log *slog.Logger) (apiserver.Access, error) {
+	if err := apiserver.CheckConnections(); err != nil {
+		return apiserver.Access{}, err
+	}
 	cfg, err := clientcmd.BuildConfigFromFlags("", c.kubeconfig)
 	if err != nil {
-		return nil, fmt.Errorf("find the API server: %w", err)
+		return apiserver.Access{}, fmt.Errorf("find the API server: %w", err)
 	}
 	cfg.QPS = -1
 	// The API server is near, and unpacking every change of a watch costs more than its bytes.
 	cfg.DisableCompression = true
 	cfg.UserAgent = "lintel/" + version
-	return cfg, nil
+	return apiserver.Connect(cfg, log)
 }
 
 // core is access to the kinds of Kubernetes itself, which understand the encoding that takes the

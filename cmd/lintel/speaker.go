@@ -119,16 +119,20 @@ func runSpeaker(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("--ml-labels %q: %w", f.labels, err)
 	}
-	cfg, err := c.restConfig()
+	api, err := c.apiServer(log)
 	if err != nil {
 		return err
 	}
-	clientset, err := kubernetes.NewForConfig(core(cfg))
+	clientset, err := kubernetes.NewForConfigAndClient(core(api.Config), api.Once)
+	if err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	sources, err := kubernetes.NewForConfigAndClient(core(api.Config), api.Patient)
 	if err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
 	refusals := watch.NewRefusals(log)
-	store, client, err := caches(cfg, c.namespace, refusals)
+	store, client, err := caches(api, c.namespace, refusals)
 	if err != nil {
 		return err
 	}
@@ -156,13 +160,13 @@ func runSpeaker(ctx context.Context, args []string) error {
 	if f.gateURL != "" {
 		gate = speaker.NewGate(f.gateURL, log)
 	}
-	keep, err := f.keep(cfg, &c, log)
+	keep, err := f.keep(api.Config, &c, log)
 	if err != nil {
 		return err
 	}
 	peers := &speaker.Peers{Log: log, Cache: store, Members: membership, Secret: f.secretName,
 		Matches: func(l map[string]string) bool { return selector.Matches(labels.Set(l)) }}
-	services, slices := speaker.Sources(clientset)
+	services, slices := speaker.Sources(sources)
 	spk := speaker.New(speaker.Config{
 		Node: f.node, Namespace: c.namespace, Pod: c.podName, Classes: translate.ParseClasses(c.lbClass),
 		Settings: lb.Settings{IgnoreExcludeLabel: f.ignoreExclude},
@@ -177,7 +181,7 @@ func runSpeaker(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	server, err := endpoint.New(cfg, endpoint.Options{Port: c.port, CertDir: c.certDir, TLS: tlsOptions,
+	server, err := endpoint.New(api.Config, endpoint.Options{Port: c.port, CertDir: c.certDir, TLS: tlsOptions,
 		Handlers: map[string]http.Handler{endpoint.SpeakerPath: spk.Inspector(version, time.Now())}})
 	if err != nil {
 		return err

@@ -152,6 +152,59 @@ func TestSpeakerRestartsWithoutAPIServer(t *testing.T) {
 	}
 }
 
+// The speaker of a node whose connections to the API server are lost without a word, as when a
+// host of the control plane dies, makes new ones and sees what has changed.
+func TestConnectionLostWithoutAWord(t *testing.T) {
+	const node, table = "n2", "lost"
+	s := newScene(t, over4())
+	s.peer("four", router4)
+	s.advertise("")
+	v4, _ := s.service("web", "Local", node)
+	s.router.announced(v4, node)
+	before := s.router.sessions(false, s.nodes()...)
+	pod := s.speaker(node)
+
+	var ports []string
+	for _, line := range strings.Split(s.exec(lab.ControlPlaneName, "ss", "-Htn", "state", "established", "sport", "=", ":6443"), "\n") {
+		fields := strings.Fields(line)
+		if len(fields) < 4 {
+			continue
+		}
+		peer, err := netip.ParseAddrPort(fields[3])
+		if err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if peer.Addr().Unmap() == s.host(node) {
+			ports = append(ports, fmt.Sprint(peer.Port()))
+		}
+	}
+	if len(ports) == 0 {
+		t.Fatalf("the API server has no connection of %s", node)
+	}
+	t.Cleanup(func() {
+		_, _ = s.Lab.Exec(context.WithoutCancel(t.Context()), lab.ControlPlaneName, "nft", "delete", "table", "inet", table)
+	})
+	s.exec(lab.ControlPlaneName, "nft", "add table inet "+table+
+		"; add chain inet "+table+" input { type filter hook input priority 0; }"+
+		"; add rule inet "+table+" input ip saddr "+s.host(node).String()+" tcp sport { "+strings.Join(ports, ", ")+" } tcp dport 6443 drop"+
+		"; add chain inet "+table+" output { type filter hook output priority 0; }"+
+		"; add rule inet "+table+" output ip daddr "+s.host(node).String()+" tcp dport { "+strings.Join(ports, ", ")+" } tcp sport 6443 drop")
+	began := time.Now()
+	other, _ := s.service("other", "Local", node)
+	s.Eventually("the router has the new route of "+node, time.Minute, func(ctx context.Context) error {
+		paths, err := s.router.paths(ctx, other)
+		if err == nil && len(paths) != 1 {
+			err = fmt.Errorf("%+v", paths)
+		}
+		return err
+	})
+	t.Logf("a Service was announced %v after %d connections of its node were lost", time.Since(began).Round(time.Millisecond), len(ports))
+	s.untouched(false, before)
+	if now := s.speaker(node); now.Name != pod.Name || now.Status.ContainerStatuses[0].RestartCount != pod.Status.ContainerStatuses[0].RestartCount {
+		t.Errorf("the speaker was started again: that proves nothing of its connections")
+	}
+}
+
 // address waits until a Service has an address.
 func (s *scene) address(name string) (a netip.Addr) {
 	s.t.Helper()

@@ -119,6 +119,7 @@ type scene struct {
 func newScene(t testing.TB, groups ...group) *scene {
 	t.Helper()
 	s := &scene{Env: labtest.New(t), t: t}
+	s.forgotten()
 	s.router = startRouter(t, s.Lab, groups...)
 	s.Apply(pool, nil)
 	return s
@@ -308,6 +309,33 @@ type sessionReport struct {
 type peerReport struct {
 	Refused  string          `json:"refused"`
 	Sessions []sessionReport `json:"sessions"`
+}
+
+// forgotten waits until no speaker has a session of a test before: the speaker of a node that was
+// cut off may learn late that they are gone.
+func (s *scene) forgotten() {
+	s.t.Helper()
+	s.Eventually("no speaker has a session left", established, func(ctx context.Context) error {
+		out, err := s.Lab.Exec(ctx, "cp", lintelBinary, "--kubeconfig", s.Lab.Kubeconfig(), "status", "-o", "json")
+		if err != nil {
+			return fmt.Errorf("%w\n%s", err, out)
+		}
+		var r struct {
+			Speakers []struct {
+				Node, Error string
+				Sessions    int
+			}
+		}
+		if err := json.Unmarshal(out, &r); err != nil {
+			return err
+		}
+		for _, x := range r.Speakers {
+			if x.Error != "" || x.Sessions > 0 {
+				return fmt.Errorf("%+v", r)
+			}
+		}
+		return nil
+	})
 }
 
 func (s *scene) why(ctx context.Context, peer string) (peerReport, error) {
