@@ -48,16 +48,31 @@ type target struct {
 
 // Sessions gives the parameters of the sessions that a node of a World has, by the engine's name.
 // A session whose parameters change is reset. A peer whose router is not known has none, nor one that
-// the node has no address to listen for on, if its links are known.
+// the node has no address to listen for on, if its links are known. Where no gateway is known, a peer
+// that has its router there counts as having a session: speakers do not read default routes before
+// they have such a peer.
 func Sessions(w *lb.World, node *lb.Node, c *lb.Config) map[string]bgp.SessionConfig {
 	own := ownOf(w, node)
 	out := map[string]bgp.SessionConfig{}
 	for _, t := range own.targets(slices.Collect(c.PeersOf(node)), map[lb.Family]netip.Addr{}) {
+		if f := t.peer.From.Gateway; f != 0 && len(own.gateways) == 0 {
+			t = own.target(t.peer, t.name, hostPrefix(anyAddress(f)))
+			out[t.name] = t.Config
+			continue
+		}
 		if _, known := w.Links[node.Name]; t.Trouble == "" || !known && t.Config != (bgp.SessionConfig{}) {
 			out[t.name] = t.Config
 		}
 	}
 	return out
+}
+
+// anyAddress stands for an address of a family that is not known.
+func anyAddress(f lb.Family) netip.Addr {
+	if f == lb.IPv6 {
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
 }
 
 // PeerOf gives the name of the BGPPeer that a session belongs to, and the network that its routers
