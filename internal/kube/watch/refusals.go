@@ -18,6 +18,10 @@ import (
 // minute, so that a right that was given shows soon after.
 const refusalAge = 90 * time.Second
 
+// refusalDoubt is how long a refusal is doubted. An API server that has just started refuses what it
+// allows as soon as it has read its roles, and a list that was refused is asked for again within it.
+const refusalDoubt = 3 * time.Second
+
 // Refusals know which kinds the API server did not let this process list or watch lately.
 type Refusals struct {
 	log *slog.Logger
@@ -26,9 +30,10 @@ type Refusals struct {
 	byKind map[string]refusal
 }
 
+// refusal is the last of those of a kind, and since when there are any.
 type refusal struct {
-	err error
-	at  time.Time
+	err       error
+	since, at time.Time
 }
 
 // NewRefusals makes Refusals that log each once.
@@ -50,7 +55,12 @@ func (r *Refusals) note(kind string, err error) bool {
 	}
 	r.mu.Lock()
 	old, known := r.byKind[kind]
-	r.byKind[kind] = refusal{err, time.Now()}
+	now := time.Now()
+	since := now
+	if known && now.Sub(old.at) < refusalAge {
+		since = old.since
+	}
+	r.byKind[kind] = refusal{err, since, now}
 	r.mu.Unlock()
 	if !known || old.err.Error() != err.Error() {
 		r.log.Warn("the API server refuses a list; grant the right to this ServiceAccount, and it is used without a restart", "kind", kind, "error", err)
@@ -58,14 +68,15 @@ func (r *Refusals) note(kind string, err error) bool {
 	return true
 }
 
-// Of tells why objects of the kind cannot be listed; nil if that was not refused lately.
+// Of tells why objects of the kind cannot be listed; nil if that was not refused lately, or only for
+// a moment so far.
 func (r *Refusals) Of(kind client.Object) error {
 	if r == nil {
 		return nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if f, ok := r.byKind[fmt.Sprintf("%T", kind)]; ok && time.Since(f.at) < refusalAge {
+	if f, ok := r.byKind[fmt.Sprintf("%T", kind)]; ok && time.Since(f.at) < refusalAge && time.Since(f.since) >= refusalDoubt {
 		return f.err
 	}
 	return nil

@@ -8,13 +8,17 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 
 	"github.com/lintel-lb/lintel/internal/kube/watch"
@@ -79,4 +83,34 @@ func TestAListThatIsRefused(t *testing.T) {
 	case <-wait.Done():
 		t.Error("the right was given, and nothing was seen")
 	}
+}
+
+// What an API server that has just started refuses, it may allow a moment later: nobody goes on
+// without on such a word.
+func TestARefusalIsDoubtedAtFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refusals := watch.NewRefusals(slog.New(slog.DiscardHandler))
+		kind := &corev1.ConfigMap{}
+		refused := func() bool { return refusals.Of(kind) != nil }
+		refuse := func() {
+			reflector := toolscache.NewReflectorWithOptions(nil, kind, nil, toolscache.ReflectorOptions{})
+			refusals.Handle(t.Context(), reflector, apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "", context.Canceled))
+		}
+		refuse()
+		time.Sleep(time.Second)
+		if refused() {
+			t.Error("one refusal counts at once")
+		}
+		refuse()
+		time.Sleep(2 * time.Second)
+		if !refused() {
+			t.Error("a refusal that lasts does not count")
+		}
+		if time.Sleep(5 * time.Minute); refused() {
+			t.Error("a refusal of long ago counts")
+		}
+		if refuse(); refused() {
+			t.Error("a refusal long after another counts at once")
+		}
+	})
 }
