@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/lintel-lb/lintel/internal/takeover"
@@ -27,8 +28,22 @@ func (m *Migrator) daemonSet(ctx context.Context, namespace, name string) (*apps
 
 // replaceSpec gives a DaemonSet that exists update strategy and pod template of another.
 func (m *Migrator) replaceSpec(ctx context.Context, live, want *appsv1.DaemonSet) error {
-	live.Spec.UpdateStrategy, live.Spec.Template = want.Spec.UpdateStrategy, want.Spec.Template
-	if err := m.Client.Update(ctx, live); err != nil {
+	seen := live.Generation
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		live.Spec.UpdateStrategy, live.Spec.Template = want.Spec.UpdateStrategy, want.Spec.Template
+		err := m.Client.Update(ctx, live)
+		if !apierrors.IsConflict(err) {
+			return err
+		}
+		if again := m.Client.Get(ctx, client.ObjectKeyFromObject(live), live); again != nil {
+			return again
+		}
+		if live.Generation != seen {
+			return errors.New("somebody has changed it meanwhile: run the same again")
+		}
+		return err // its status has changed
+	})
+	if err != nil {
 		return fmt.Errorf("migrator: DaemonSet %s: %w", live.Name, err)
 	}
 	return nil

@@ -52,6 +52,11 @@ func TestMixedMembershipIsOptional(t *testing.T) {
 	case <-time.After(300 * time.Millisecond): // more than a round of waiting
 	}
 	refuse(h.speaker.Refusals, &corev1.ConfigMap{}, "configmaps")
+	select {
+	case <-h.speaker.Started():
+		t.Fatal("it starts on the word of a moment")
+	case <-time.After(2100 * time.Millisecond): // as long as a refusal is doubted
+	}
 	refuse(h.speaker.Refusals, &corev1.ConfigMap{}, "configmaps")
 	select {
 	case <-h.speaker.Started():

@@ -18,9 +18,10 @@ import (
 // minute, so that a right that was given shows soon after.
 const refusalAge = 90 * time.Second
 
-// refusalDoubt is how long a refusal is doubted. An API server that has just started refuses what it
-// allows as soon as it has read its roles, and a list that was refused is asked for again within it.
-const refusalDoubt = 3 * time.Second
+// refusalDoubt is for how long a list must have been refused, again and again, for that to count. An
+// API server that has just started refuses what it allows as soon as it has read its roles. A list is
+// asked for the third time after at least 2.4 seconds, and at most twice that.
+const refusalDoubt = 2 * time.Second
 
 // Refusals know which kinds the API server did not let this process list or watch lately.
 type Refusals struct {
@@ -68,21 +69,29 @@ func (r *Refusals) note(kind string, err error) bool {
 	return true
 }
 
-// Of tells why objects of the kind cannot be listed; nil if that was not refused lately, or only for
-// a moment so far.
+// refusalShown is how long a refusal is told that may have been that of a moment.
+const refusalShown = 10 * time.Second
+
+// counts tells whether a refusal is recent, and no mere moment of an API server that starts.
+func (f refusal) counts() bool {
+	return time.Since(f.at) < refusalAge && f.at.Sub(f.since) >= refusalDoubt
+}
+
+// Of tells why objects of the kind cannot be listed; nil if that was not refused lately, or only
+// for a moment.
 func (r *Refusals) Of(kind client.Object) error {
 	if r == nil {
 		return nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if f, ok := r.byKind[fmt.Sprintf("%T", kind)]; ok && time.Since(f.at) < refusalAge && time.Since(f.since) >= refusalDoubt {
+	if f, ok := r.byKind[fmt.Sprintf("%T", kind)]; ok && f.counts() {
 		return f.err
 	}
 	return nil
 }
 
-// All are the refusals of all kinds, sorted.
+// All are the refusals of all kinds, sorted, and those of the last seconds among them.
 func (r *Refusals) All() []error {
 	if r == nil {
 		return nil
@@ -91,7 +100,7 @@ func (r *Refusals) All() []error {
 	defer r.mu.Unlock()
 	var all []error
 	for _, f := range r.byKind {
-		if time.Since(f.at) < refusalAge {
+		if f.counts() || time.Since(f.at) < refusalShown {
 			all = append(all, f.err)
 		}
 	}

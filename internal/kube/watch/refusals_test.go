@@ -98,12 +98,14 @@ func TestARefusalIsDoubtedAtFirst(t *testing.T) {
 		}
 		refuse()
 		time.Sleep(time.Second)
-		if refused() {
-			t.Error("one refusal counts at once")
-		}
 		refuse()
-		time.Sleep(2 * time.Second)
-		if !refused() {
+		if refused() || len(refusals.All()) != 1 {
+			t.Error("the refusals of a moment count, or are not told")
+		}
+		if time.Sleep(10 * time.Second); refused() || len(refusals.All()) > 0 {
+			t.Error("the refusals of a moment count, or are told later")
+		}
+		if refuse(); !refused() || len(refusals.All()) != 1 {
 			t.Error("a refusal that lasts does not count")
 		}
 		if time.Sleep(5 * time.Minute); refused() {
