@@ -36,11 +36,15 @@ func (s *session) takeOrder() State {
 }
 
 // reconfigure starts over with other parameters. A peer that restarts gracefully with
-// this speaker keeps the routes meanwhile.
+// this speaker keeps the routes meanwhile, unless the session goes to another one: nobody
+// would come back for them.
 func (s *session) reconfigure(c SessionConfig) State {
 	s.log.Info("configuration changed, session is reset")
 	n := &wire.Notification{Code: wire.CodeCease, Subcode: wire.CeaseConfigChange}
-	if s.agreed != nil && s.agreed.graceful && !s.agreed.notification && c.GracefulRestart.Enabled {
+	switch {
+	case s.leaves(&c):
+		n = s.final(&wire.Notification{Code: wire.CodeCease, Subcode: wire.CeasePeerDeconfigured})
+	case s.agreed != nil && s.agreed.graceful && !s.agreed.notification && c.GracefulRestart.Enabled:
 		n = nil
 	}
 	s.dropSecond(n)
@@ -57,6 +61,25 @@ func (s *session) reconfigure(c SessionConfig) State {
 	next := s.startIfAllowed()
 	s.publish()
 	return next
+}
+
+// leaves tells whether a configuration is for another session in the eyes of the present peer:
+// between other addresses, or on another link.
+func (s *session) leaves(c *SessionConfig) bool {
+	if c.PeerAddress != s.cfg.PeerAddress || c.Interface != s.cfg.Interface || c.Device != s.cfg.Device {
+		return true
+	}
+	return s.primary != nil && c.Source.IsValid() && c.Source.WithZone("") != s.primary.local.Addr().WithZone("")
+}
+
+// final makes a NOTIFICATION end the routes too: a hard reset where a mere one would keep them
+// (RFC 8538).
+func (s *session) final(n *wire.Notification) *wire.Notification {
+	if n == nil || s.agreed == nil || !s.agreed.notification {
+		return n
+	}
+	hard := wire.HardReset(*n)
+	return &hard
 }
 
 // bfdForbids tells whether strict mode keeps BGP from starting. A BFD session that was
@@ -119,7 +142,7 @@ func (s *session) endIfWithdrawn() State {
 }
 
 // ended is the last thing a session does. A restart leaves without a word; the other ways
-// say why, as a hard reset where a mere NOTIFICATION would keep the routes (RFC 8538).
+// say why, and end the routes.
 func (s *session) ended() State {
 	var n *wire.Notification
 	switch s.ending.End {
@@ -129,10 +152,7 @@ func (s *session) ended() State {
 	case endRemoved:
 		n = &wire.Notification{Code: wire.CodeCease, Subcode: wire.CeasePeerDeconfigured}
 	}
-	if n != nil && s.agreed != nil && s.agreed.notification {
-		m := wire.HardReset(*n)
-		n = &m
-	}
+	n = s.final(n)
 	s.dropSecond(n)
 	s.drop(n)
 	s.idleHold.stop()
