@@ -42,6 +42,7 @@ type fakeNet struct {
 	opened  int                    // how often a port was
 	keyless map[netip.Prefix]error // peers whose keys cannot be set
 	options []SocketOptions
+	lacks6  bool // our interface has no IPv6 address
 }
 
 func newFakeNet() *fakeNet {
@@ -83,7 +84,14 @@ func (n *fakeNet) Dial(ctx context.Context, _ netip.Addr, remote netip.AddrPort,
 	return near, nil
 }
 
-func (n *fakeNet) Addresses(netip.Addr) []netip.Addr { return []netip.Addr{ourAddr, ourAddr6} }
+func (n *fakeNet) Addresses(netip.Addr) []netip.Addr {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.lacks6 {
+		return []netip.Addr{ourAddr}
+	}
+	return []netip.Addr{ourAddr, ourAddr6}
+}
 
 func (n *fakeNet) Accepted(net.Conn, SocketOptions) error { return nil }
 

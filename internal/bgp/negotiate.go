@@ -123,6 +123,18 @@ func negotiate(c *SessionConfig, o *wire.Open) (*negotiated, error) {
 	return n, nil
 }
 
+// lacksHop tells whether the session has no next hop of its own for one of its families.
+func (n *negotiated) lacksHop() bool {
+	own := n.hops[0]
+	switch {
+	case n.hops[1].IsValid() || !own.IsValid():
+		return false
+	case own.Is4():
+		return n.families.has(wire.IPv6Unicast)
+	}
+	return n.families.has(wire.IPv4Unicast) && !n.extendedNextHop
+}
+
 // check resolves the next hop of a route, or tells why the route cannot be announced.
 func (n *negotiated) check(p netip.Prefix, a *Attributes) (netip.Addr, Withheld) {
 	if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() {

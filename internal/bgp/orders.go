@@ -29,6 +29,9 @@ func (s *session) takeOrder() State {
 		return s.reconfigure(o.config)
 	}
 	if s.state == StateEstablished {
+		if s.agreed.lacksHop() {
+			s.agreed.hops = s.localAddresses(s.primary) // the link may have got one since
+		}
 		s.pump()
 		s.publish()
 	}

@@ -313,3 +313,28 @@ func TestWithheldRoutes(t *testing.T) {
 		}
 	})
 }
+
+// An interface that gets an address of the other family after the session came up, as by router
+// advertisements at boot, makes a next hop for the routes that wait for one.
+func TestNextHopComesLate(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		r.net.lacks6 = true
+		vip6 := netip.MustParsePrefix("2001:db8:9::1/128")
+		routes := map[netip.Prefix]Attributes{vip6: {}}
+		r.Set(onePeer(testConfig(), routes))
+		p := r.up(peerOpen())
+		p.expectEndOfRIB()
+		if st := r.wantState(StateEstablished); st.Withheld[vip6] != NoNextHop {
+			t.Fatalf("withheld %v", st.Withheld)
+		}
+		r.net.set(func() { r.net.lacks6 = false })
+		r.Set(onePeer(testConfig(), routes)) // the speaker follows its links
+		mail := p.collect()
+		if st := r.wantState(StateEstablished); len(st.Withheld) != 0 || len(st.Routes) != 1 || st.Established != 1 {
+			t.Errorf("withheld %v, %d routes, established %d times", st.Withheld, len(st.Routes), st.Established)
+		}
+		if n, _ := mail.count(wire.TypeUpdate); n != 1 {
+			t.Errorf("%d updates", n)
+		}
+	})
+}
