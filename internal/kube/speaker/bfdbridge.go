@@ -120,7 +120,6 @@ func (b *BFDBridge) state(peer string) bgp.BFDState {
 func (b *BFDBridge) changed(e bfd.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.states[e.Key] = stateOf(e)
 	if e.Failed() && e.Key.Interface != "" {
 		b.routers.Doubt(e.Key.Interface, e.Key.Peer)
 	}
@@ -128,6 +127,7 @@ func (b *BFDBridge) changed(e bfd.Event) {
 		if key != e.Key {
 			continue
 		}
+		b.states[key] = stateOf(e) // of sessions that are wanted only, so not of one that leaves
 		for _, w := range b.watchers[peer] {
 			w.tell(b.states[key])
 		}

@@ -111,6 +111,24 @@ func TestBFDFollowsTheRouterOnALink(t *testing.T) {
 	is(bgp.BFDUp)
 }
 
+// The state of a BFD session does not outlive it: one that is wanted again is not known to be
+// switched off on purpose, for which a strict BGP session would not wait.
+func TestBFDStateEndsWithItsSession(t *testing.T) {
+	b := NewBFDBridge(&fakePaths{}, &fakeRouters{}, slog.New(slog.DiscardHandler))
+	key := bfd.Key{Peer: netip.MustParseAddr("192.0.2.1")}
+	paths := map[string]bfdPath{"tor": {key: key}}
+	b.set(paths)
+	b.changed(bfd.Event{Key: key, From: bfd.Init, To: bfd.Up})
+	b.set(nil)
+	b.changed(bfd.Event{Key: key, From: bfd.Up, To: bfd.AdminDown}) // how sessions leave
+	b.set(paths)
+	states, stop := b.Watch("tor")
+	defer stop()
+	if got := <-states; got != bgp.BFDUnknown {
+		t.Errorf("BGP was told %v", got)
+	}
+}
+
 func TestBFDMetrics(t *testing.T) {
 	r := prometheus.NewRegistry()
 	addr := netip.MustParseAddr
