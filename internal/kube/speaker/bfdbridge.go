@@ -40,7 +40,9 @@ type BFDBridge struct {
 	mu sync.Mutex
 	// wanted are the sessions by name of the peer, as they were set.
 	wanted map[string]bfdPath
-	// paths are those of them whose router is known.
+	// leaving are those of peers that are not wanted any more and whose BGP sessions still listen.
+	leaving map[string]bfdPath
+	// paths are those of both whose router is known.
 	paths    map[string]bfd.Key
 	states   map[bfd.Key]bgp.BFDState
 	watchers map[string][]*bfdWatcher
@@ -60,11 +62,24 @@ func NewBFDBridge(engine BFDEngine, routers LinkRouters, log *slog.Logger) *BFDB
 	return b
 }
 
-// set replaces the BFD sessions of all peers.
+// set replaces the BFD sessions of all peers. One that is not wanted any more stays until its BGP
+// session has ended: there are routers that take AdminDown for a failure of the path while BGP is
+// up, and drop the routes.
 func (b *BFDBridge) set(wanted map[string]bfdPath) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.wanted = wanted
+	leaving := map[string]bfdPath{}
+	for peer := range b.watchers {
+		if _, still := wanted[peer]; still {
+			continue
+		}
+		if p, ok := b.wanted[peer]; ok {
+			leaving[peer] = p
+		} else if p, ok := b.leaving[peer]; ok {
+			leaving[peer] = p
+		}
+	}
+	b.wanted, b.leaving = wanted, leaving
 	b.settle()
 }
 
@@ -85,13 +100,16 @@ func (b *BFDBridge) routerChanged(iface string) {
 func (b *BFDBridge) settle() {
 	desired := make(map[bfd.Key]bfd.Params, len(b.wanted))
 	b.paths = make(map[string]bfd.Key, len(b.wanted))
-	for peer, p := range b.wanted {
-		if !p.key.Peer.IsValid() {
-			p.key.Peer = b.routers.Router(p.key.Interface)
-		}
-		if p.key.Peer.IsValid() {
-			b.paths[peer] = p.key
-			desired[p.key] = p.params
+	// What is wanted has the last word on parameters.
+	for _, paths := range []map[string]bfdPath{b.leaving, b.wanted} {
+		for peer, p := range paths {
+			if !p.key.Peer.IsValid() {
+				p.key.Peer = b.routers.Router(p.key.Interface)
+			}
+			if p.key.Peer.IsValid() {
+				b.paths[peer] = p.key
+				desired[p.key] = p.params
+			}
 		}
 	}
 	maps.DeleteFunc(b.states, func(k bfd.Key, _ bgp.BFDState) bool { _, wanted := desired[k]; return !wanted })
@@ -168,8 +186,13 @@ func (b *BFDBridge) Watch(peer string) (<-chan bgp.BFDState, func()) {
 			}
 		}
 		b.watchers[peer] = list
-		if len(list) == 0 {
-			delete(b.watchers, peer)
+		if len(list) > 0 {
+			return
+		}
+		delete(b.watchers, peer)
+		if _, ok := b.leaving[peer]; ok {
+			delete(b.leaving, peer)
+			b.settle()
 		}
 	}
 }

@@ -129,6 +129,48 @@ func TestBFDStateEndsWithItsSession(t *testing.T) {
 	}
 }
 
+// BFD is taken away from a peer only when its BGP session has ended, or was set anew without it.
+// Until then both ends have their BFD session, and no reason to close BGP for.
+func TestBFDOutlastsBGP(t *testing.T) {
+	engine := &fakePaths{}
+	b := NewBFDBridge(engine, &fakeRouters{}, slog.New(slog.DiscardHandler))
+	key, other := bfd.Key{Peer: netip.MustParseAddr("192.0.2.1")}, bfd.Key{Peer: netip.MustParseAddr("192.0.2.2")}
+	sets := func(want ...bfd.Key) {
+		t.Helper()
+		if len(engine.set) != len(want) {
+			t.Errorf("the engine has %v, not %v", engine.set, want)
+		}
+		for _, k := range want {
+			if _, ok := engine.set[k]; !ok {
+				t.Errorf("the engine has %v, not %v", engine.set, want)
+			}
+		}
+	}
+	b.set(map[string]bfdPath{"tor": {key: key}, "idle": {key: other}})
+	b.changed(bfd.Event{Key: key, From: bfd.Init, To: bfd.Up})
+	states, stop := b.Watch("tor")
+	_, stopTwin := b.Watch("tor") // as of the next life of a session that is ending
+	for range 2 {
+		b.set(nil)
+		sets(key)
+		if got := <-states; got != bgp.BFDUp {
+			t.Errorf("BGP was told %v", got)
+		}
+	}
+	stop()
+	sets(key)
+	stopTwin()
+	sets()
+	b.set(map[string]bfdPath{"tor": {key: key}})
+	sets(key)
+	_, stop = b.Watch("tor")
+	b.set(nil)
+	b.set(map[string]bfdPath{"tor": {key: other}}) // wanted again, elsewhere
+	sets(other)
+	stop()
+	sets(other)
+}
+
 func TestBFDMetrics(t *testing.T) {
 	r := prometheus.NewRegistry()
 	addr := netip.MustParseAddr
