@@ -56,7 +56,7 @@ func newConn(nc net.Conn, inbound bool, s *session) *conn {
 		net: nc, inbound: inbound, local: endpoint(nc.LocalAddr()), remote: endpoint(nc.RemoteAddr()),
 		events: s.events, sent: &s.sent, received: &s.received,
 		control: make(chan []byte, 4), bulk: make(chan *batch, 1), last: make(chan []byte, 1),
-		dead: make(chan struct{}), readHold: openHold, sendHold: s.cfg.sendHold(),
+		dead: make(chan struct{}), readHold: openHold + readSlack, sendHold: s.cfg.sendHold(),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/lintel-lb/lintel/internal/bgp/wire"
 )
@@ -242,4 +243,20 @@ func letter(m message) string {
 		return "K"
 	}
 	return m.t.String()[:1]
+}
+
+// A peer that takes the connection and says nothing is told why it is closed.
+func TestNoOpen(t *testing.T) {
+	for range 20 {
+		bubble(t, nil, func(t *testing.T, r *rig) {
+			r.Set(onePeer(testConfig(), nil))
+			p := r.accept()
+			p.expect(wire.TypeOpen)
+			start := time.Now()
+			p.expectNotification(wire.CodeHoldTimer, 0)
+			if d := time.Since(start); d != openHold {
+				t.Errorf("after %v", d)
+			}
+		})
+	}
 }
