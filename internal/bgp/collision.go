@@ -67,6 +67,8 @@ func (s *session) secondEvent(e event) State {
 	switch {
 	case e.kind == evMessage && e.message == wire.TypeOpen && s.second.open == nil:
 		return s.secondOpen(e.body)
+	case e.kind == evMessage && e.message == wire.TypeNotification:
+		s.dropSecond(nil)
 	case e.kind == evMessage:
 		// Anything else than an OPEN ends it, which is no reason to touch the primary.
 		s.dropSecond(&wire.Notification{Code: wire.CodeFSM, Subcode: wire.FSMInOpenSent, Data: []byte{byte(e.message)}})

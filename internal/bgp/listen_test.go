@@ -309,3 +309,22 @@ func TestPortThatCannotBeOpened(t *testing.T) {
 		}
 	})
 }
+
+// A NOTIFICATION is not answered (RFC 4271, section 6.4), on a connection that competes neither.
+func TestNotificationOnSecondConnection(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		r.Set(onePeer(passiveConfig(ModeBoth), nil))
+		outbound := r.accept()
+		outbound.expect(wire.TypeOpen)
+		inbound := r.net.port(listenAt).call(t, peerAddr)
+		inbound.expect(wire.TypeOpen)
+		inbound.send(collision().Append(nil))
+		inbound.expectEnd()
+		o := peerOpen()
+		outbound.send(o.Append(nil))
+		outbound.expect(wire.TypeKeepalive)
+		outbound.sendKeepalive()
+		outbound.expectEndOfRIB()
+		r.wantState(StateEstablished)
+	})
+}
