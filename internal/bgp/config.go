@@ -141,8 +141,7 @@ type GracefulRestart struct {
 	LongLived time.Duration
 }
 
-// SessionConfig holds the parameters of one session. It is comparable: a session is reset
-// when its configuration differs from the one before.
+// SessionConfig holds the parameters of one session. It is comparable.
 type SessionConfig struct {
 	// PeerAddress is the address of the peer; a link-local one has a zone. Exactly one
 	// of PeerAddress, Interface and PeerRange is set.
@@ -198,6 +197,12 @@ type SessionConfig struct {
 	ExtendedNextHop bool
 	GracefulRestart GracefulRestart
 	BFD             BFDMode
+}
+
+// Resets tells whether a session of this configuration starts over to have another one.
+func (c *SessionConfig) Resets(next SessionConfig) bool {
+	next.Connect = c.Connect // counts from the next attempt on
+	return *c != next
 }
 
 func (c *SessionConfig) port() uint16 {

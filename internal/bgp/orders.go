@@ -25,9 +25,10 @@ func (s *session) takeOrder() State {
 	if s.ending != nil {
 		return s.state
 	}
-	if o.config != s.cfg {
+	if s.cfg.Resets(o.config) {
 		return s.reconfigure(o.config)
 	}
+	s.cfg = o.config
 	if s.state == StateEstablished {
 		if s.agreed.lacksHop() {
 			s.agreed.hops = s.localAddresses(s.primary) // the link may have got one since

@@ -338,3 +338,26 @@ func TestNextHopComesLate(t *testing.T) {
 		}
 	})
 }
+
+// The pause between attempts to connect is of no concern to a session that is up.
+func TestConnectTimeResetsNoSession(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		c := testConfig()
+		r.Set(onePeer(c, nil))
+		p := r.up(peerOpen())
+		p.expectEndOfRIB()
+		p.collect()
+		c.Connect = 40 * time.Second
+		r.Set(onePeer(c, oneRoute(Attributes{})))
+		if st := r.wantState(StateEstablished); st.Established != 1 || len(st.Routes) != 1 {
+			t.Errorf("established %d times, %d routes", st.Established, len(st.Routes))
+		}
+		// It counts from the next attempt on.
+		r.net.set(func() { r.net.dialErr = errRefuse })
+		p.c.Close()
+		time.Sleep(10 * time.Minute)
+		if n := r.net.dialled(); n < 15 || n > 22 {
+			t.Errorf("%d dials in 10 minutes", n)
+		}
+	})
+}

@@ -292,7 +292,7 @@ func sessionChanges(before, after plan.State, result *plan.Result) []sessionChan
 		for name, one := range was {
 			if two, has := will[name]; !has {
 				note(name, sessionCloses)
-			} else if one != two {
+			} else if one.Resets(two) {
 				note(name, sessionResets)
 			}
 		}
