@@ -88,8 +88,10 @@ func (e *Engine) startDynamic(in accepted, remote netip.Addr) bool {
 		}
 	}
 	if e.dynamicCount(parent) >= p.limit() {
-		e.crowded[parent] = fmt.Sprintf("bgp: %v was turned away: the limit of %d sessions is reached", remote, p.limit())
-		e.reconcile() // makes it visible
+		if e.crowded[parent] == "" { // one says it for all: they can be many, and come often
+			e.crowded[parent] = fmt.Sprintf("bgp: %v was turned away: the limit of %d sessions is reached", remote, p.limit())
+			e.reconcile() // makes it visible
+		}
 		return false
 	}
 	p = instance(p, remote)

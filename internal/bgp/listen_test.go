@@ -328,3 +328,32 @@ func TestNotificationOnSecondConnection(t *testing.T) {
 		r.wantState(StateEstablished)
 	})
 }
+
+// Peers that are turned away at the limit cost the sessions that are up nothing, however often
+// they come.
+func TestCrowdAtARange(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		c := passiveConfig(ModePassive)
+		c.PeerAddress, c.PeerRange = netip.Addr{}, netip.MustParsePrefix("192.0.2.0/28")
+		d := onePeer(c, nil)
+		d.Peers["tor"] = Peer{Config: c, Limit: 1}
+		r.Set(d)
+		synctest.Wait()
+		port := r.net.port(listenAt)
+		p := port.call(t, peerAddr)
+		p.handshake(peerOpen())
+		p.expectEndOfRIB()
+		port.call(t, netip.MustParseAddr("192.0.2.2")).expectEnd()
+		synctest.Wait()
+		changes := r.Subscribe()
+		for _, a := range []string{"192.0.2.3", "192.0.2.4", "192.0.2.3"} {
+			port.call(t, netip.MustParseAddr(a)).expectEnd()
+		}
+		synctest.Wait()
+		select {
+		case <-changes:
+			t.Error("all sessions were gone through again")
+		default:
+		}
+	})
+}
