@@ -110,3 +110,37 @@ func TestKernelSaysWhyASessionHasNoSocket(t *testing.T) {
 		}
 	}
 }
+
+// Packets that come in as fast as they are read do not keep the engine from its timers.
+func TestFloodEndsADrain(t *testing.T) {
+	n := newNetwork(ports{singleHop: freePort(t)}).(*kernel)
+	r, err := n.listen(listenKey{channel: singleHop})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	c, err := net.Dial("udp4", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), n.ports.singleHop).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	send := func() {
+		if _, err := c.Write([]byte{0}); err != nil {
+			t.Error(err)
+		}
+	}
+	for range 2 * batch {
+		send()
+	}
+	taken := 0
+	if err := r.drain(func(*datagram) {
+		if taken++; taken < 100*drainLimit*batch {
+			send()
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if taken < drainLimit*batch || taken > 2*drainLimit*batch {
+		t.Errorf("%d packets in one drain", taken)
+	}
+}

@@ -52,8 +52,8 @@ type listenKey struct {
 
 // receiver is a socket that packets are read from.
 type receiver interface {
-	// drain reads all datagrams that are there without blocking. The argument of the function is
-	// valid during the call only.
+	// drain reads all datagrams that are there when it is called, without blocking. The argument of
+	// the function is valid during the call only.
 	drain(func(*datagram)) error
 
 	close() error
