@@ -17,14 +17,19 @@ type drainTimer struct {
 	until time.Time
 }
 
-// follow takes the node as it is now, and tells whether it has been drained for long enough.
-func (d *drainTimer) follow(n *lb.Node) (drained bool) {
+// follow takes the node as it is now, and tells whether it has been drained for long enough. One
+// that is found drained at the start, when nothing is settled yet, has been.
+func (d *drainTimer) follow(n *lb.Node, settled bool) (drained bool) {
 	switch {
 	case n == nil || !n.Draining():
 		*d = drainTimer{}
 	case d.due == nil:
-		d.until = time.Now().Add(drainWait)
-		d.due = time.After(drainWait)
+		wait := drainWait
+		if !settled {
+			wait = 0
+		}
+		d.until = time.Now().Add(wait)
+		d.due = time.After(wait)
 	}
 	return d.due != nil && !time.Now().Before(d.until)
 }

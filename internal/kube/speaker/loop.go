@@ -36,7 +36,7 @@ func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged, live <-cha
 			return
 		case <-s.inbox.Ready():
 			s.apply(ctx, s.inbox.Take())
-			s.decider.SetDrained(s.config.Node, drain.follow(s.decider.World().Nodes[s.config.Node]))
+			s.decider.SetDrained(s.config.Node, drain.follow(s.decider.World().Nodes[s.config.Node], s.settled))
 			s.flush(ctx)
 			s.settled = true
 		case <-live:
