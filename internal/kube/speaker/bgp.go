@@ -105,7 +105,7 @@ func (s *Speaker) flushBGP() {
 	if due := s.bgp.bandwidth.due(); !due.IsZero() {
 		s.bgp.reweigh = time.After(due.Sub(now))
 	}
-	desired := bgp.Desired{Peers: make(map[string]bgp.Peer, len(s.bgp.targets)), Complete: true}
+	desired := bgp.Desired{Peers: make(map[string]bgp.Peer, len(s.bgp.targets)), Complete: s.Gate.Decided()}
 	for i := range s.bgp.targets {
 		t := &s.bgp.targets[i]
 		t.handed = true

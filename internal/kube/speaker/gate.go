@@ -9,13 +9,15 @@ import (
 )
 
 // Gate asks kube-proxy (or whatever forwards on the node) whether it is well, by HTTP. A
-// gate is closed until a check has succeeded, and closes again when two fail in a row. All methods but Run work on a nil Gate, which is always open.
+// gate is closed until a check has succeeded, and closes again when two fail in a row. All methods
+// but Run work on a nil Gate, which is always open.
 type Gate struct {
 	url      string
 	interval time.Duration
 	timeout  time.Duration
 	log      *slog.Logger
 	closed   atomic.Bool
+	decided  atomic.Bool
 	changed  chan struct{}
 }
 
@@ -29,7 +31,11 @@ func NewGate(url string, log *slog.Logger) *Gate {
 // Closed tells whether the node would not forward traffic.
 func (g *Gate) Closed() bool { return g != nil && g.closed.Load() }
 
-// Changed receives when the gate opens or closes.
+// Decided tells whether a gate that is closed is so for a reason. Before, nothing is known: the first
+// check has not succeeded, nor have two failed.
+func (g *Gate) Decided() bool { return g == nil || g.decided.Load() }
+
+// Changed receives when the gate opens or closes, and when it is decided.
 func (g *Gate) Changed() <-chan struct{} {
 	if g == nil {
 		return nil
@@ -75,13 +81,14 @@ func (g *Gate) check(ctx context.Context, client *http.Client) error {
 }
 
 func (g *Gate) set(closed bool, cause error) {
-	if g.closed.Swap(closed) == closed {
+	first := !g.decided.Swap(true)
+	if g.closed.Swap(closed) == closed && !first {
 		return
 	}
 	if closed {
-		g.log.Warn("the dataplane check fails: this node stops announcing", "error", cause)
+		g.log.Warn("the dataplane check fails: this node announces nothing", "error", cause)
 	} else {
-		g.log.Info("the dataplane check succeeds again")
+		g.log.Info("the dataplane check succeeds: this node announces")
 	}
 	select {
 	case g.changed <- struct{}{}:

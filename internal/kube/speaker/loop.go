@@ -46,6 +46,7 @@ func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged, live <-cha
 		case <-linksChanged:
 			s.applyLinks()
 		case <-s.Gate.Changed():
+			s.bgp.stale = true // all that there is may be known now
 			s.applyLinks()
 		case <-s.Members.Changed():
 			s.applyMembers(false)
