@@ -78,10 +78,22 @@ func newListeners(t Transport, log *slog.Logger) *listeners {
 	}
 }
 
+// demandsOf returns the range whose key the kernel checks for all of a peer's addresses, although
+// the peer has none itself; invalid if there is none.
+func (p *openPort) demandsOf(peer netip.Prefix) netip.Prefix {
+	for prefix := range p.keys {
+		if prefix.Bits() <= peer.Bits() && prefix.Contains(peer.Addr()) {
+			return prefix
+		}
+	}
+	return netip.Prefix{}
+}
+
 // listenUser is what a session or range wants of its port.
 type listenUser struct {
-	key  listenKey
-	peer netip.Prefix
+	key   listenKey
+	peer  netip.Prefix
+	keyed bool
 }
 
 // reconcile opens, closes and keys ports. It returns by peer why its port could not be made
@@ -92,7 +104,7 @@ func (l *listeners) reconcile(sessions, ranges map[string]Peer) map[string]strin
 	users := map[string]listenUser{}
 	add := func(name string, c *SessionConfig, peer netip.Prefix) {
 		k := keyOf(c)
-		users[name] = listenUser{k, peer}
+		users[name] = listenUser{k, peer, c.Password != ""}
 		if want[k] == nil {
 			want[k] = map[netip.Prefix]Password{}
 		}
@@ -143,6 +155,9 @@ func (l *listeners) reconcile(sessions, ranges map[string]Peer) map[string]strin
 			trouble[name] = fmt.Sprintf("bgp: listen on %v: %v", u.key.local, err)
 		} else if err := unkeyed[u.key][u.peer]; err != nil {
 			trouble[name] = fmt.Sprintf("bgp: connections from %v are turned away: %v", u.peer, err)
+		} else if other := l.open[u.key].demandsOf(u.peer); !u.keyed && other.IsValid() {
+			trouble[name] = fmt.Sprintf("bgp: connections from %v are turned away: peers in %v need a password on this port; give this one a password too, or another port",
+				u.peer, other)
 		}
 	}
 	l.retry.stop()

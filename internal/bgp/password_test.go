@@ -251,3 +251,24 @@ func TestConnectionOfAnotherConfiguration(t *testing.T) {
 		})
 	}
 }
+
+// A peer without password whose address is in a range with one on the same port can never connect.
+func TestPasswordOfARangeThatAPeerLacks(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		d := guarded(true, "key")
+		o := d.Peers["open"]
+		o.Config.PeerAddress = netip.MustParseAddr("192.0.2.3")
+		d.Peers["open"] = o
+		r.Set(d)
+		synctest.Wait()
+		if got := r.Snapshot()["open"].LastError; !strings.Contains(got, "peers in "+keyRange.String()+" need a password on this port") {
+			t.Errorf("last error %q", got)
+		}
+		o.Config.Password = "own"
+		r.Set(Desired{Peers: map[string]Peer{"tor": d.Peers["tor"], "open": o}, Complete: true})
+		synctest.Wait()
+		if got := r.Snapshot()["open"].LastError; got != "" {
+			t.Errorf("with a password of its own: %q", got)
+		}
+	})
+}
