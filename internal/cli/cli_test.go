@@ -219,3 +219,35 @@ func TestArguments(t *testing.T) {
 		}
 	}
 }
+
+// A node has a second pod after an eviction, and while MetalLB is being taken over.
+func TestTheSpeakerThatAnswersCounts(t *testing.T) {
+	for range 20 {
+		c := world(t)
+		var pods corev1.PodList
+		if err := c.client.List(t.Context(), &pods); err != nil {
+			t.Fatal(err)
+		}
+		evicted := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "evicted"}, Spec: corev1.PodSpec{NodeName: "n1"}, Status: corev1.PodStatus{Phase: corev1.PodFailed}}
+		foreign := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "metallb"}, Spec: corev1.PodSpec{NodeName: "n1"}}
+		for _, p := range []*corev1.Pod{&evicted, &foreign} {
+			p.Labels = map[string]string{"component": "speaker"}
+			pods.Items = append(pods.Items, *p)
+		}
+		c.inspect = func(ctx context.Context, pod *corev1.Pod, token string, service *lb.ServiceKey) (*endpoint.SpeakerReport, error) {
+			if pod.Name == "evicted" || pod.Name == "metallb" {
+				return nil, errors.New("connection refused by " + pod.Name)
+			}
+			return inspect(ctx, pod, token, service)
+		}
+		if a := c.ask(t.Context(), pods.Items, nil)["n1"]; a.report == nil {
+			t.Fatalf("got %v", a.err)
+		}
+	}
+	c := world(t)
+	gone := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "evicted", Labels: map[string]string{"component": "speaker"}},
+		Spec: corev1.PodSpec{NodeName: "n1"}, Status: corev1.PodStatus{Phase: corev1.PodFailed}}
+	if a, asked := c.ask(t.Context(), []corev1.Pod{gone}, nil)["n1"]; asked {
+		t.Errorf("a pod that has ended was asked: %v", a.err)
+	}
+}

@@ -213,12 +213,17 @@ func isSpeaker(pod *corev1.Pod) bool {
 	return pod.Labels["app.kubernetes.io/component"] == "speaker" || pod.Labels["component"] == "speaker"
 }
 
+// ended tells whether nothing runs in a pod any more, as in one that was evicted.
+func ended(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
+}
+
 // ask asks all speakers at once.
 func (c *cluster) ask(ctx context.Context, pods []corev1.Pod, service *lb.ServiceKey) map[string]answer {
 	answers := map[string]answer{}
 	var speakers []*corev1.Pod
 	for i := range pods {
-		if isSpeaker(&pods[i]) && pods[i].Spec.NodeName != "" && pods[i].DeletionTimestamp == nil {
+		if isSpeaker(&pods[i]) && pods[i].Spec.NodeName != "" && pods[i].DeletionTimestamp == nil && !ended(&pods[i]) {
 			speakers = append(speakers, &pods[i])
 		}
 	}
@@ -236,7 +241,10 @@ func (c *cluster) ask(ctx context.Context, pods []corev1.Pod, service *lb.Servic
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			answers[pod.Spec.NodeName] = a
+			// A node may have a second pod, such as one of MetalLB, which does not answer.
+			if known, other := answers[pod.Spec.NodeName]; !other || known.report == nil {
+				answers[pod.Spec.NodeName] = a
+			}
 		})
 	}
 	wg.Wait()
