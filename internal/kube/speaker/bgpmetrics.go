@@ -1,7 +1,9 @@
 package speaker
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -92,12 +94,28 @@ func (c *bgpCollector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *bgpCollector) Collect(ch chan<- prometheus.Metric) {
 	sessions := c.sessions.Snapshot()
+	names := c.names(sessions)
 	for _, s := range bgpSeriesList() {
-		for peer, st := range sessions {
-			if _, network := neighborOf(peer); network.IsValid() {
-				continue // routers may come from it, but it is no session
-			}
-			ch <- prometheus.MustNewConstMetric(s.desc(), s.kind, s.value(st), c.label(peer))
+		for session, name := range names {
+			ch <- prometheus.MustNewConstMetric(s.desc(), s.kind, s.value(sessions[session]), name)
 		}
 	}
+}
+
+// names are the labels of the sessions. Two routers may have one address, in different VRFs; and
+// as two series of one name would fail the whole of the metrics, the second has its own name.
+func (c *bgpCollector) names(sessions map[string]bgp.Status) map[string]string {
+	out, taken := map[string]string{}, map[string]bool{}
+	for _, session := range slices.Sorted(maps.Keys(sessions)) {
+		if _, network := neighborOf(session); network.IsValid() {
+			continue // routers may come from it, but it is no session
+		}
+		name := c.label(session)
+		if taken[name] {
+			name = session
+		}
+		taken[name] = true
+		out[session] = name
+	}
+	return out
 }
