@@ -245,6 +245,25 @@ func (n node) leaves(t *testing.T, path string, defs map[string]node, stop, out 
 	}
 }
 
+// A value of null takes the default away, and the schema lets it pass.
+func TestValuesOfNull(t *testing.T) {
+	for _, tt := range []struct{ values, without string }{
+		{`controller: {securityContext: null}`, "runAsNonRoot"},
+		{`speaker: {securityContext: null}`, "supplementalGroups"},
+		{`speaker: {stateDir: null}`, "nil"},
+	} {
+		part, _, _ := strings.Cut(tt.values, ":")
+		text := mustRender(t, lintel, tt.values)[part+".yaml"]
+		objects(t, text)
+		if strings.Contains(text, tt.without) {
+			t.Errorf("%s: there is %q in\n%s", tt.values, tt.without, text)
+		}
+	}
+	if text := mustRender(t, lintel, `speaker: {stateDir: null}`)["speaker.yaml"]; !strings.Contains(text, `- "--state-dir="`) || strings.Contains(text, "name: state") {
+		t.Errorf("a stateDir of null keeps a copy\n%s", text)
+	}
+}
+
 // Whoever sets a wrong value is told which.
 func TestWrongValues(t *testing.T) {
 	for _, tt := range []struct{ values, want string }{
