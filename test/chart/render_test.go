@@ -207,3 +207,10 @@ func TestNetworkPolicies(t *testing.T) {
 		t.Errorf("default deny is %v", deny)
 	}
 }
+
+// The label of a session is the address of the router, and the plugin knows names of BGPPeers.
+func TestAlertOfSessionsNamesNoCommandThatFails(t *testing.T) {
+	if text := manifests(mustRender(t, lintel, alerts)); !strings.Contains(text, "MetalLBBGPSessionDown") || strings.Contains(text, "--peer {{") {
+		t.Errorf("an alert tells people to ask for a BGPPeer by an address\n%s", text)
+	}
+}
