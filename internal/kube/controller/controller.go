@@ -147,6 +147,7 @@ func (c *Controller) Run(ctx context.Context) error {
 // lead is the life of a leader.
 func (c *Controller) lead(ctx context.Context) {
 	c.Log.Info("leading")
+	c.Metrics.leading.Store(true)
 	if !c.catchUp(ctx) {
 		return
 	}

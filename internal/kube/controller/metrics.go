@@ -13,7 +13,9 @@ import (
 // Metrics are the controller's own series, under the names that MetalLB uses.
 type Metrics struct {
 	loaded, stale prometheus.Gauge
-	counts        atomic.Pointer[map[string]ipam.Counts]
+	// leading is set in a replica that leads. Others read no configuration, and have no series.
+	leading atomic.Bool
+	counts  atomic.Pointer[map[string]ipam.Counts]
 }
 
 // NewMetrics makes the series and registers them.
@@ -24,7 +26,7 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 		stale: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "metallb_k8s_client_config_stale_bool", Help: "1 while an object of the configuration is refused."}),
 	}
-	for _, c := range []prometheus.Collector{m.loaded, m.stale, (*poolCollector)(m)} {
+	for _, c := range []prometheus.Collector{(*configCollector)(m), (*poolCollector)(m)} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -41,6 +43,23 @@ func (m *Metrics) configLoaded(verdicts []config.Verdict) {
 	}
 	m.loaded.Set(1)
 	m.stale.Set(refused)
+}
+
+// configCollector gives the series about the configuration while the replica leads.
+type configCollector Metrics
+
+// Describe implements prometheus.Collector.
+func (c *configCollector) Describe(ch chan<- *prometheus.Desc) {
+	c.loaded.Describe(ch)
+	c.stale.Describe(ch)
+}
+
+// Collect implements prometheus.Collector.
+func (c *configCollector) Collect(ch chan<- prometheus.Metric) {
+	if c.leading.Load() {
+		c.loaded.Collect(ch)
+		c.stale.Collect(ch)
+	}
 }
 
 // pools replaces the counters of all pools. The map must not be changed afterwards.
