@@ -251,3 +251,58 @@ func TestTheSpeakerThatAnswersCounts(t *testing.T) {
 		t.Errorf("a pod that has ended was asked: %v", a.err)
 	}
 }
+
+// The words of a node about an address that its speaker does not announce, or announces for
+// another Service.
+func TestNodeSaysWhatItsSpeakerDoes(t *testing.T) {
+	meta := func(ns, name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: ns, Name: name} }
+	web, routed := netip.MustParseAddr("192.0.2.11"), netip.MustParseAddr("198.51.100.1")
+	shares := &corev1.Service{ObjectMeta: meta("default", "shares"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer}}
+	shares.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: web.String()}}
+	routes := shares.DeepCopy()
+	routes.Name, routes.Status.LoadBalancer.Ingress = "routed", []corev1.LoadBalancerIngress{{IP: routed.String()}}
+	slice := &discoveryv1.EndpointSlice{ObjectMeta: meta("default", "routed-1"), Endpoints: []discoveryv1.Endpoint{{NodeName: ptr("n2")}}}
+	slice.Labels = map[string]string{discoveryv1.LabelServiceName: "routed"}
+	more := []client.Object{shares, routes, slice,
+		&v1beta1.IPAddressPool{ObjectMeta: meta("metallb-system", "wan"), Spec: v1beta1.IPAddressPoolSpec{Addresses: []string{"198.51.100.0/24"}}},
+		&v1beta1.BGPAdvertisement{ObjectMeta: meta("metallb-system", "wan"), Spec: v1beta1.BGPAdvertisementSpec{IPAddressPools: []string{"wan"}}},
+	}
+	layer2 := endpoint.AnnouncedAddress{Address: web, Protocol: lb.Layer2, Layer2: &l2.AddressState{}}
+	for _, tt := range []struct {
+		name   string
+		report endpoint.SpeakerReport
+		want   map[string]lb.Reason
+	}{
+		{"all is well", endpoint.SpeakerReport{Addresses: []endpoint.AnnouncedAddress{layer2, {Address: routed, Protocol: lb.BGP, Peers: []string{"router"}}}},
+			map[string]lb.Reason{"web": lb.Elected, "shares": lb.NoEndpoints, "routed": lb.Elected}},
+		{"no session is up", endpoint.SpeakerReport{Addresses: []endpoint.AnnouncedAddress{layer2}},
+			map[string]lb.Reason{"web": lb.Elected, "shares": lb.NoEndpoints, "routed": lb.SessionDown}},
+		{"another station", endpoint.SpeakerReport{Held: map[netip.Addr]string{web: "02:00:00:00:00:01 on eth0"}, Drained: true},
+			map[string]lb.Reason{"web": lb.AddressConflict, "shares": lb.NoEndpoints, "routed": lb.NodeDraining}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := world(t, more...)
+			c.inspect = func(_ context.Context, pod *corev1.Pod, _ string, _ *lb.ServiceKey) (*endpoint.SpeakerReport, error) {
+				if pod.Spec.NodeName != "n1" {
+					return nil, errors.New("connection refused")
+				}
+				r := tt.report
+				r.Node, r.Classes, r.Members = "n1", []string{""}, []string{"n1"}
+				r.Links = []lb.Link{{Name: "eth0", Usable: true, ARP: true, NDP: true}}
+				return &r, nil
+			}
+			e, err := c.explainNode(t.Context(), "n1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range e.Lines {
+				if by := map[bool]lb.Protocol{true: lb.BGP, false: lb.Layer2}[l.Service.Name == "routed"]; l.Protocol != by {
+					continue
+				}
+				if want, asked := tt.want[l.Service.Name]; asked && (l.Reason != want || l.Disagrees) {
+					t.Errorf("%s: %v, disagrees %v, want %v", l.Service.Name, l.Reason, l.Disagrees, want)
+				}
+			}
+		})
+	}
+}

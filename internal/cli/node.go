@@ -6,8 +6,10 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
+	"github.com/lintel-lb/lintel/internal/kube/endpoint"
 	"github.com/lintel-lb/lintel/internal/lb"
 )
 
@@ -52,29 +54,60 @@ func (c *cluster) explainNode(ctx context.Context, node string) (*nodeExplanatio
 		e.Links = a.report.Links
 	}
 	e.Facts = nodeFacts(world, node, a)
-	type announced struct {
-		address  netip.Addr
-		protocol lb.Protocol
-	}
-	announces := map[announced]bool{}
-	if a.report != nil {
-		for _, x := range a.report.Addresses {
-			announces[announced{x.Address, x.Protocol}] = true
+	if r := a.report; r != nil {
+		p.decider.SetDrained(node, r.Drained)
+		for address, station := range r.Held {
+			p.decider.SetProbe(address, &lb.Probe{Conflict: station})
 		}
 	}
 	for _, address := range p.decider.Addresses() {
 		for _, k := range p.decider.Holders(address) {
 			for _, v := range p.decider.AllVerdicts(k, node) {
-				if v.Address != address {
-					continue
+				if v.Address == address {
+					e.Lines = append(e.Lines, nodeLine{Verdict: v})
 				}
-				line := nodeLine{Verdict: v, Sentence: v.Sentence()}
-				line.Disagrees = a.report != nil && announces[announced{address, v.Protocol}] != (v.Outcome == lb.Announce)
-				e.Lines = append(e.Lines, line)
 			}
 		}
 	}
+	if a.report != nil {
+		e.compare(a.report)
+	}
+	for i := range e.Lines {
+		e.Lines[i].Sentence = e.Lines[i].Verdict.Sentence()
+	}
 	return e, nil
+}
+
+// announced is an address, and how it is made known.
+type announced struct {
+	address  netip.Addr
+	protocol lb.Protocol
+}
+
+// compare brings in what the speaker does. It tells about addresses, which Services may share, and
+// about routes that peers were sent.
+func (e *nodeExplanation) compare(r *endpoint.SpeakerReport) {
+	does, should := map[announced][]string{}, map[announced]bool{}
+	for _, x := range r.Addresses {
+		does[announced{x.Address, x.Protocol}] = append([]string{}, x.Peers...)
+	}
+	for i := range e.Lines {
+		v := &e.Lines[i].Verdict
+		at := announced{v.Address, v.Protocol}
+		if v.Protocol == lb.BGP && v.Outcome == lb.Announce {
+			wanted := v.Peers
+			v.Peers = slices.DeleteFunc(slices.Clone(wanted), func(peer string) bool { return !slices.Contains(does[at], peer) })
+			if len(v.Peers) == 0 {
+				v.Outcome, v.Reason, v.Subject = lb.Pending, lb.SessionDown, strings.Join(wanted, ", ")
+			}
+		}
+		should[at] = should[at] || v.Outcome == lb.Announce
+	}
+	for i := range e.Lines {
+		l := &e.Lines[i]
+		at := announced{l.Address, l.Protocol}
+		l.Disagrees = (does[at] != nil) != should[at] && (l.Outcome == lb.Announce) == should[at]
+	}
 }
 
 // nodeFacts are the facts about a node that bear on every address.

@@ -24,6 +24,11 @@ type SpeakerReport struct {
 	// Gateways are the next hops of the node's default routes.
 	Gateways []lb.Gateway `json:"gateways,omitempty"`
 	Gated    bool         `json:"gated,omitempty"`
+	// Drained is set once a node that is drained has withdrawn its routes.
+	Drained bool `json:"drained,omitempty"`
+	// Held are the addresses that the node is to answer for and does not yet, since it asks whether
+	// they are free, with the station that was found to have each; empty while none was.
+	Held map[netip.Addr]string `json:"held,omitempty"`
 	// Classes are the values of spec.loadBalancerClass that are served; the empty one stands
 	// for Services without a class.
 	Classes []string `json:"classes"`

@@ -67,6 +67,13 @@ func (s *Speaker) inspect(service *lb.ServiceKey) endpoint.SpeakerReport {
 		Settings: world.Settings,
 		Classes:  s.config.Classes,
 		Gated:    world.Gated[s.config.Node],
+		Drained:  world.Drained[s.config.Node],
+	}
+	for a, probe := range world.Probes {
+		if r.Held == nil {
+			r.Held = map[netip.Addr]string{}
+		}
+		r.Held[a] = probe.Conflict
 	}
 	if s.borrowed != nil {
 		r.Problems = append(r.Problems, fmt.Sprintf("it works from the copy of %s on its disk, since the API server cannot be reached",
