@@ -306,3 +306,40 @@ func TestNodeSaysWhatItsSpeakerDoes(t *testing.T) {
 		})
 	}
 }
+
+// Where the system refuses a speaker its sockets nobody answers, though it was elected.
+func TestASpeakerThatCannotAnswerSaysSo(t *testing.T) {
+	c := world(t)
+	c.inspect = func(ctx context.Context, pod *corev1.Pod, token string, service *lb.ServiceKey) (*endpoint.SpeakerReport, error) {
+		r, err := inspect(ctx, pod, token, service)
+		if err == nil && pod.Spec.NodeName == "n1" {
+			r.Addresses[0].Layer2.Problems = []l2.Problem{{Link: "eth0", Reason: l2.SocketFailed, Detail: "operation not permitted"}}
+		}
+		return r, err
+	}
+	p, err := c.look(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := c.explain(t.Context(), serviceKey("default", "web"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err := c.explainNode(t.Context(), "n1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		printer
+		want string
+	}{
+		{service, "no         Elected          is to answer for the address and cannot: eth0: socket-failed: operation not permitted"},
+		{node, "no         Elected      is to answer for the address and cannot: eth0: socket-failed: operation not permitted"},
+		{p.overview(), "-             see: kubectl lintel why default/web"},
+	} {
+		var out bytes.Buffer
+		if err := tt.print(&out); err != nil || !strings.Contains(out.String(), tt.want) {
+			t.Errorf("%v: no %q in\n%s", err, tt.want, out.String())
+		}
+	}
+}

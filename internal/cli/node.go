@@ -30,6 +30,9 @@ type nodeLine struct {
 	Sentence string `json:"sentence"`
 	// Disagrees is set where the speaker does not do what it should by what is known here.
 	Disagrees bool `json:"disagrees,omitempty"`
+	// Fault and Mute are as in a nodeVerdict.
+	Fault string `json:"fault,omitempty"`
+	Mute  bool   `json:"mute,omitempty"`
 }
 
 // explainNode finds out everything about one node.
@@ -106,6 +109,9 @@ func (e *nodeExplanation) compare(r *endpoint.SpeakerReport) {
 	for i := range e.Lines {
 		l := &e.Lines[i]
 		at := announced{l.Address, l.Protocol}
+		if l.Protocol == lb.Layer2 && l.Outcome == lb.Announce {
+			l.Fault, l.Mute = faultOf(r, l.Address)
+		}
 		l.Disagrees = (does[at] != nil) != should[at] && (l.Outcome == lb.Announce) == should[at]
 	}
 }
@@ -157,7 +163,7 @@ func (e *nodeExplanation) print(out io.Writer) error {
 	t.printf("ADDRESS\tPROTOCOL\tSERVICE\tANNOUNCES\tREASON\tMEANING\n")
 	slices.SortStableFunc(e.Lines, func(a, b nodeLine) int { return int(a.Outcome) - int(b.Outcome) })
 	for _, l := range e.Lines {
-		does, meaning := word(l.Outcome), l.Sentence
+		does, meaning := nodeVerdict{Verdict: l.Verdict, Sentence: l.Sentence, Fault: l.Fault, Mute: l.Mute}.does()
 		switch {
 		case e.Unknown != "":
 			does, meaning = "unknown", "by what is known here: "+meaning

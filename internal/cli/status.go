@@ -100,6 +100,9 @@ func (p *picture) overview() overview {
 					routedBy[announced.Address] = append(routedBy[announced.Address], node)
 					continue
 				}
+				if _, mute := faultOf(a.report, announced.Address); mute {
+					continue
+				}
 				nodesOf[announced.Address] = append(nodesOf[announced.Address], node)
 				if c := announced.Layer2.Conflict; c != nil {
 					conflicts[announced.Address] = fmt.Sprintf("%s on %s claims it too", c.MAC, c.Link)

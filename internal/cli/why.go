@@ -16,6 +16,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/lintel-lb/lintel/internal/kube/endpoint"
+	"github.com/lintel-lb/lintel/internal/l2"
 	"github.com/lintel-lb/lintel/internal/lb"
 )
 
@@ -100,6 +102,28 @@ type nodeVerdict struct {
 	Sentence string `json:"sentence"`
 	// Unknown says why the speaker could not be asked. The verdict is then what should be.
 	Unknown string `json:"unknown,omitempty"`
+	// Fault says what keeps the speaker from answering on links that it is to answer on, and Mute is
+	// set where it answers on none.
+	Fault string `json:"fault,omitempty"`
+	Mute  bool   `json:"mute,omitempty"`
+}
+
+// faultOf tells what a speaker could not do for an address that it is to answer for, as where the
+// system refuses it a socket; mute where it answers on no link for that.
+func faultOf(r *endpoint.SpeakerReport, a netip.Addr) (fault string, mute bool) {
+	for _, x := range r.Addresses {
+		if x.Address != a || x.Layer2 == nil {
+			continue
+		}
+		var texts []string
+		for _, p := range x.Layer2.Problems {
+			if p.Reason == l2.SocketFailed || len(x.Layer2.Links) == 0 {
+				texts = append(texts, strings.Join(nonEmpty(p.Link, string(p.Reason), p.Detail), ": "))
+			}
+		}
+		return strings.Join(texts, "; "), len(texts) > 0 && len(x.Layer2.Links) == 0
+	}
+	return "", false
 }
 
 // explain finds out everything about one Service.
@@ -179,8 +203,24 @@ func (p *picture) nodeVerdict(node string, computed lb.Verdict) nodeVerdict {
 		}
 		v.Verdict = a.report.Verdicts[said]
 		v.Sentence = v.Verdict.Sentence()
+		if v.Protocol == lb.Layer2 && v.Outcome == lb.Announce {
+			v.Fault, v.Mute = faultOf(a.report, v.Address)
+		}
 	}
 	return v
+}
+
+// does says what the speaker does and why.
+func (v nodeVerdict) does() (state, meaning string) {
+	switch {
+	case v.Unknown != "":
+		return "unknown", fmt.Sprintf("cannot be asked (%s); by what is known here: %s", v.Unknown, v.Sentence)
+	case v.Mute:
+		return word(lb.Not), "is to answer for the address and cannot: " + v.Fault
+	case v.Fault != "":
+		return word(v.Outcome), v.Sentence + ", except: " + v.Fault
+	}
+	return word(v.Outcome), v.Sentence
 }
 
 func commonReason(nodes []nodeVerdict) (lb.Reason, bool) {
@@ -261,10 +301,7 @@ func (e *explanation) print(out io.Writer) error {
 		t := &errWriter{w: tab}
 		t.printf("ADDRESS\tPROTOCOL\tNODE\tANNOUNCES\tREASON\tMEANING\n")
 		for _, n := range e.Nodes {
-			state, meaning := word(n.Outcome), n.Sentence
-			if n.Unknown != "" {
-				state, meaning = "unknown", fmt.Sprintf("cannot be asked (%s); by what is known here: %s", n.Unknown, n.Sentence)
-			}
+			state, meaning := n.does()
 			t.printf("%s\t%s\t%s\t%s\t%s\t%s\n", n.Address, n.Protocol, n.Node, state, n.Reason, meaning)
 		}
 		if t.err == nil {
