@@ -76,6 +76,10 @@ func world(t *testing.T, more ...client.Object) *cluster {
 		pod.Labels = map[string]string{"component": "speaker"}
 		objects = append(objects, node, pod)
 	}
+	controller := &corev1.Pod{ObjectMeta: meta("metallb-system", "controller"), Status: corev1.PodStatus{
+		Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}}
+	controller.Labels = map[string]string{"component": "controller"}
+	objects = append(objects, controller)
 	c := fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(testrestmapper.TestOnlyStaticRESTMapper(scheme)).WithObjects(append(objects, more...)...).
 		WithIndex(&corev1.Event{}, "involvedObject.name", func(o client.Object) []string { return []string{o.(*corev1.Event).InvolvedObject.Name} }).
 		WithIndex(&corev1.Event{}, "involvedObject.kind", func(o client.Object) []string { return []string{o.(*corev1.Event).InvolvedObject.Kind} }).
@@ -138,6 +142,12 @@ func TestOutputs(t *testing.T) {
 		{name: "why-announced", ask: explain("default/web")},
 		{name: "why-no-endpoints", ask: explain("empty")},
 		{name: "why-no-address", ask: explain("waiting")},
+		{name: "why-no-controller", prep: func(c *cluster) {
+			if err := c.client.DeleteAllOf(t.Context(), &corev1.Pod{}, client.InNamespace(c.system)); err != nil {
+				t.Fatal(err)
+			}
+		}, ask: explain("waiting")},
+		{name: "why-other-namespace", prep: func(c *cluster) { c.system = "lintel" }, ask: explain("web")},
 		{name: "why-not-a-load-balancer", ask: explain("internal")},
 		{name: "why-other-class", ask: explain("foreign")},
 		{name: "why-strict-arp", prep: ipvs, ask: explain("web")},

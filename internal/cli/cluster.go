@@ -101,6 +101,8 @@ type picture struct {
 	verdicts []config.Verdict
 	// resources are what the configuration was made of.
 	resources config.Resources
+	// controlled is set where a controller is ready.
+	controlled bool
 	// answers are by node.
 	answers map[string]answer
 	decider *announce.Decider
@@ -126,6 +128,9 @@ func (c *cluster) look(ctx context.Context, service *lb.ServiceKey) (*picture, e
 		return nil, fmt.Errorf("list the pods in %s: %w", c.system, err)
 	}
 	p := &picture{services: map[lb.ServiceKey]*corev1.Service{}, foreign: map[lb.ServiceKey]lb.Reason{}, answers: c.ask(ctx, pods.Items, service)}
+	for i := range pods.Items {
+		p.controlled = p.controlled || isController(&pods.Items[i]) && ready(&pods.Items[i])
+	}
 	w := lb.NewWorld()
 	for i := range nodes.Items {
 		n := translate.Node(&nodes.Items[i])
@@ -211,6 +216,20 @@ func assigned(w *lb.World) map[addr]string {
 // isSpeaker tells a speaker's pod by the labels of the chart or of the plain manifests.
 func isSpeaker(pod *corev1.Pod) bool {
 	return pod.Labels["app.kubernetes.io/component"] == "speaker" || pod.Labels["component"] == "speaker"
+}
+
+// isController tells a controller's pod by the same labels.
+func isController(pod *corev1.Pod) bool {
+	return pod.Labels["app.kubernetes.io/component"] == "controller" || pod.Labels["component"] == "controller"
+}
+
+func ready(pod *corev1.Pod) bool {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
 }
 
 // ended tells whether nothing runs in a pod any more, as in one that was evicted.

@@ -124,6 +124,9 @@ func (p *picture) overview() overview {
 		}
 	}
 	slices.SortFunc(o.Waiting, lb.ServiceKey.Compare)
+	if len(o.Waiting) > 0 {
+		o.Problems = append(o.Problems, p.noController()...)
+	}
 	return o
 }
 

@@ -159,12 +159,15 @@ func (c *cluster) explain(ctx context.Context, k lb.ServiceKey) (*explanation, e
 		}
 	}
 	if len(svc.Addresses) == 0 {
+		e.Problems = append(e.Problems, p.noController()...)
 		if e.Events, err = c.warnings(ctx, object); err != nil {
 			return nil, err
 		}
 	}
 	e.Nodes = p.nodeVerdicts(k)
-	if reason, same := commonReason(e.Nodes); same && reason.OfService() {
+	// Without any speaker this may be the wrong namespace, and the reason as well.
+	looked := len(p.answers) > 0 || len(svc.Addresses) == 0
+	if reason, same := commonReason(e.Nodes); same && reason.OfService() && looked {
 		e.Reason, e.Sentence = reason, e.Nodes[0].Sentence
 	}
 	return e, nil
@@ -235,9 +238,20 @@ func commonReason(nodes []nodeVerdict) (lb.Reason, bool) {
 	return nodes[0].Reason, true
 }
 
+// noController says that Services wait in vain, where they do.
+func (p *picture) noController() []string {
+	if p.controlled {
+		return nil
+	}
+	return []string{fmt.Sprintf("no controller is ready in namespace %s, so no Service gets an address: see to its pod, or name the namespace of Lintel with --lintel-namespace", p.resources.Namespace)}
+}
+
 // problems lists refused objects and what speakers say of their membership.
 func (p *picture) problems() []string {
 	var out []string
+	if len(p.answers) == 0 {
+		out = append(out, fmt.Sprintf("no speaker runs in namespace %s, and only what is in that namespace was looked at: name the namespace of Lintel with --lintel-namespace, or see to its speakers", p.resources.Namespace))
+	}
 	if p.kubeProxy != "" {
 		out = append(out, p.kubeProxy)
 	}
