@@ -142,6 +142,14 @@ func TestOutputs(t *testing.T) {
 		{name: "why-announced", ask: explain("default/web")},
 		{name: "why-no-endpoints", ask: explain("empty")},
 		{name: "why-no-address", ask: explain("waiting")},
+		{name: "why-no-events", prep: func(c *cluster) {
+			if err := c.client.DeleteAllOf(t.Context(), &corev1.Event{}, client.InNamespace("default")); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.client.DeleteAllOf(t.Context(), &v1beta1.IPAddressPool{}, client.InNamespace(c.system)); err != nil {
+				t.Fatal(err)
+			}
+		}, ask: explain("waiting")},
 		{name: "why-no-controller", prep: func(c *cluster) {
 			if err := c.client.DeleteAllOf(t.Context(), &corev1.Pod{}, client.InNamespace(c.system)); err != nil {
 				t.Fatal(err)

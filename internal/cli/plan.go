@@ -103,13 +103,9 @@ func (c *cluster) plan(ctx context.Context, manifests []manifest, remove bool, n
 	if err != nil {
 		return nil, err
 	}
-	var namespaces corev1.NamespaceList
-	if err := c.client.List(ctx, &namespaces); err != nil {
-		return nil, fmt.Errorf("list the namespaces: %w", err)
-	}
-	before := plan.State{Resources: p.resources, World: p.decider.World(), Namespaces: map[string]ipam.Namespace{}}
-	for _, ns := range namespaces.Items {
-		before.Namespaces[ns.Name] = ipam.Namespace{Labels: ns.Labels}
+	before, err := c.state(ctx, p)
+	if err != nil {
+		return nil, err
 	}
 	r := &planReport{}
 	after := newOverlay(before, p.classes())
@@ -152,6 +148,19 @@ func (c *cluster) plan(ctx context.Context, manifests []manifest, remove bool, n
 		}
 	}
 	return r, nil
+}
+
+// state is the cluster as it is.
+func (c *cluster) state(ctx context.Context, p *picture) (plan.State, error) {
+	s := plan.State{Resources: p.resources, World: p.decider.World(), Namespaces: map[string]ipam.Namespace{}}
+	var namespaces corev1.NamespaceList
+	if err := c.client.List(ctx, &namespaces); err != nil {
+		return s, fmt.Errorf("list the namespaces: %w", err)
+	}
+	for _, ns := range namespaces.Items {
+		s.Namespaces[ns.Name] = ipam.Namespace{Labels: ns.Labels}
+	}
+	return s, nil
 }
 
 // looksAt tells whether a plan knows what an object of this kind means.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
@@ -19,6 +20,7 @@ import (
 	"github.com/lintel-lb/lintel/internal/kube/endpoint"
 	"github.com/lintel-lb/lintel/internal/l2"
 	"github.com/lintel-lb/lintel/internal/lb"
+	"github.com/lintel-lb/lintel/internal/plan"
 )
 
 type addr = netip.Addr
@@ -90,8 +92,10 @@ type explanation struct {
 	Reason   lb.Reason `json:"reason,omitzero"`
 	Sentence string    `json:"sentence,omitempty"`
 	// Events are the latest warnings of the controller about a Service without address.
-	Events []string      `json:"events,omitempty"`
-	Nodes  []nodeVerdict `json:"nodes,omitempty"`
+	Events []string `json:"events,omitempty"`
+	// Allocation says why it has none by what is known here, where there are no such events.
+	Allocation string        `json:"allocation,omitempty"`
+	Nodes      []nodeVerdict `json:"nodes,omitempty"`
 	// Problems are about the configuration and the membership.
 	Problems []string `json:"problems,omitempty"`
 }
@@ -162,6 +166,14 @@ func (c *cluster) explain(ctx context.Context, k lb.ServiceKey) (*explanation, e
 		e.Problems = append(e.Problems, p.noController()...)
 		if e.Events, err = c.warnings(ctx, object); err != nil {
 			return nil, err
+		}
+		if len(e.Events) == 0 {
+			// Events are kept for an hour, and a failure that lasts is told once.
+			s, err := c.state(ctx, p)
+			if err != nil {
+				return nil, err
+			}
+			e.Allocation = plan.Allocation(s, k, time.Now()).Message
 		}
 	}
 	e.Nodes = p.nodeVerdicts(k)
@@ -308,6 +320,9 @@ func (e *explanation) print(out io.Writer) error {
 	}
 	for _, ev := range e.Events {
 		w.printf("  %s\n", ev)
+	}
+	if e.Allocation != "" {
+		w.printf("  There are no events any more. By what is known here: %s\n", e.Allocation)
 	}
 	if len(e.Nodes) > 0 && len(e.Addresses) > 0 {
 		w.printf("\n")

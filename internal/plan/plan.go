@@ -74,6 +74,13 @@ func Compare(before, after State, now time.Time) *Result {
 	return out
 }
 
+// Allocation is what the controller decides about a Service, and why.
+func Allocation(s State, k lb.ServiceKey, now time.Time) Assignment {
+	c := parse(s, assignedIn(s.World)).Config
+	o := newSimulation(s, c, now).decided[k]
+	return Assignment{Addresses: o.Addresses, Pool: o.Pool, Reason: o.Reason, Message: o.Message}
+}
+
 func parse(s State, assigned map[netip.Addr]string) config.Result {
 	in := s.Resources
 	in.Nodes, in.Assigned = s.World.Nodes, assigned
