@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -359,5 +360,44 @@ func TestASpeakerThatCannotAnswerSaysSo(t *testing.T) {
 		if err := tt.print(&out); err != nil || !strings.Contains(out.String(), tt.want) {
 			t.Errorf("%v: no %q in\n%s", err, tt.want, out.String())
 		}
+	}
+}
+
+// Speakers that do not watch each other elect among all nodes, and what is said here agrees.
+func TestSpeakersThatDoNotWatchEachOther(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		c := world(t)
+		c.inspect = func(ctx context.Context, pod *corev1.Pod, token string, service *lb.ServiceKey) (*endpoint.SpeakerReport, error) {
+			r, err := inspect(ctx, pod, token, service)
+			if err == nil && alone {
+				r.Alone, r.Members = true, nil
+			}
+			return r, err
+		}
+		e, err := c.explain(t.Context(), serviceKey("default", "web"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(e.Nodes, func(v nodeVerdict) bool { return v.Node == "n3" && v.Protocol == lb.Layer2 })
+		if i < 0 {
+			t.Fatalf("nothing is said of n3: %+v", e.Nodes)
+		}
+		if dead := e.Nodes[i].Reason == lb.SpeakerNotAlive; dead == alone {
+			t.Errorf("alone %t: n3 has the reason %v", alone, e.Nodes[i].Reason)
+		}
+	}
+}
+
+// While --lb-class is rolled out, a Service of the old class and one of the new are both looked at.
+func TestClassesOfAllSpeakers(t *testing.T) {
+	p := &picture{answers: map[string]answer{
+		"n1": {report: &endpoint.SpeakerReport{Classes: []string{"old"}}}, "n2": {report: &endpoint.SpeakerReport{Classes: []string{"new", "old"}}},
+		"n3": {report: &endpoint.SpeakerReport{}}}}
+	if got := p.classes(); !slices.Equal(got, []string{"new", "old"}) {
+		t.Errorf("%q", got)
+	}
+	p = &picture{answers: map[string]answer{"n3": {report: &endpoint.SpeakerReport{}}}}
+	if got := p.classes(); !slices.Equal(got, []string{""}) {
+		t.Errorf("%q", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -115,11 +116,11 @@ type picture struct {
 func (c *cluster) look(ctx context.Context, service *lb.ServiceKey) (*picture, error) {
 	var (
 		services corev1.ServiceList
-		slices   discoveryv1.EndpointSliceList
+		parts    discoveryv1.EndpointSliceList
 		nodes    corev1.NodeList
 		pods     corev1.PodList
 	)
-	for _, list := range []client.ObjectList{&services, &slices, &nodes} {
+	for _, list := range []client.ObjectList{&services, &parts, &nodes} {
 		if err := c.client.List(ctx, list); err != nil {
 			return nil, fmt.Errorf("list %T: %w", list, err)
 		}
@@ -147,8 +148,8 @@ func (c *cluster) look(ctx context.Context, service *lb.ServiceKey) (*picture, e
 		}
 	}
 	sums := map[lb.ServiceKey]map[string]translate.SliceSum{}
-	for i := range slices.Items {
-		s := &slices.Items[i]
+	for i := range parts.Items {
+		s := &parts.Items[i]
 		if k, ok := translate.SliceOwner(s); ok {
 			if sums[k] == nil {
 				sums[k] = map[string]translate.SliceSum{}
@@ -174,24 +175,32 @@ func (c *cluster) look(ctx context.Context, service *lb.ServiceKey) (*picture, e
 	return p, nil
 }
 
-// classes are those that the speakers serve; where none can be asked, Services without a class.
+// classes are those that the speakers serve; where none tells, Services without a class. While the
+// flag is rolled out they are those of all.
 func (p *picture) classes() translate.Classes {
+	var all []string
 	for _, a := range p.answers {
 		if a.report != nil {
-			return a.report.Classes
+			all = append(all, a.report.Classes...)
 		}
 	}
-	return translate.ParseClasses("")
+	if len(all) == 0 {
+		return translate.ParseClasses("")
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // heard brings into the World what the speakers said: who is alive, and their links.
 func (p *picture) heard(w *lb.World) {
 	w.Members = lb.Members{Enabled: true, Alive: map[string]bool{}}
+	alone := false
 	for node, a := range p.answers {
 		if a.report == nil {
 			continue
 		}
 		w.Members.Alive[node] = true
+		alone = alone || a.report.Alone
 		for _, m := range a.report.Members {
 			w.Members.Alive[m] = true
 		}
@@ -200,6 +209,9 @@ func (p *picture) heard(w *lb.World) {
 		w.Gated[node] = a.report.Gated
 		w.Settings.IgnoreExcludeLabel = w.Settings.IgnoreExcludeLabel || a.report.Settings.IgnoreExcludeLabel
 		w.Settings.Mixed = w.Settings.Mixed || a.report.Settings.Mixed
+	}
+	if alone {
+		w.Members = lb.Members{} // as speakers take it that do not watch each other
 	}
 }
 

@@ -169,11 +169,11 @@ func (c *cluster) explain(ctx context.Context, k lb.ServiceKey) (*explanation, e
 		}
 		if len(e.Events) == 0 {
 			// Events are kept for an hour, and a failure that lasts is told once.
-			s, err := c.state(ctx, p)
-			if err != nil {
-				return nil, err
+			if s, err := c.state(ctx, p); err == nil {
+				e.Allocation = plan.Allocation(s, k, time.Now()).Message
+			} else {
+				e.Problems = append(e.Problems, fmt.Sprintf("why it has no address is not known here: there are no events any more, and %v", err))
 			}
-			e.Allocation = plan.Allocation(s, k, time.Now()).Message
 		}
 	}
 	e.Nodes = p.nodeVerdicts(k)

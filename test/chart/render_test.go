@@ -208,6 +208,18 @@ func TestNetworkPolicies(t *testing.T) {
 	}
 }
 
+// Where metrics are served to anybody, the policy lets anybody in; on loopback there is nobody to let in.
+func TestNetworkPolicyOfPlainMetrics(t *testing.T) {
+	for address, want := range map[string]bool{":7472": true, "[::]:7472": true, "10.0.0.1:7472": true, "127.0.0.1:7472": false, "[::1]:7472": false, "localhost:7472": false} {
+		values := "networkpolicies: {enabled: true}\nprometheus: {metricsHTTPAddress: '" + address + "'}"
+		policy := find[*networkingv1.NetworkPolicy](t, objects(t, manifests(mustRender(t, lintel, values))), "lintel-controller").Spec
+		got := slices.ContainsFunc(policy.Ingress[0].Ports, func(p networkingv1.NetworkPolicyPort) bool { return p.Port.IntVal == 7472 })
+		if got != want {
+			t.Errorf("%s: let in %t", address, got)
+		}
+	}
+}
+
 // The label of a session is the address of the router, and the plugin knows names of BGPPeers.
 func TestAlertOfSessionsNamesNoCommandThatFails(t *testing.T) {
 	if text := manifests(mustRender(t, lintel, alerts)); !strings.Contains(text, "MetalLBBGPSessionDown") || strings.Contains(text, "--peer {{") {

@@ -16,6 +16,8 @@ type SpeakerReport struct {
 	Started time.Time `json:"started"`
 	// Members is the membership as this speaker sees it, and Problems what is wrong with it.
 	Members []string `json:"members"`
+	// Alone is set where the speakers do not watch each other.
+	Alone bool `json:"alone,omitempty"`
 	// Others is what it knows of each other member, and decides by.
 	Others   []Other   `json:"others,omitempty"`
 	Joining  bool      `json:"joining,omitempty"`

@@ -59,6 +59,7 @@ func (s *Speaker) inspect(service *lb.ServiceKey) endpoint.SpeakerReport {
 	r := endpoint.SpeakerReport{
 		Node:     s.config.Node,
 		Members:  slices.Sorted(maps.Keys(snap.Alive)),
+		Alone:    !snap.Enabled,
 		Others:   s.others(snap),
 		Joining:  world.Members.Joining,
 		Problems: snap.Health.Problems(),
