@@ -112,8 +112,8 @@ func (m *Migrator) undrain(ctx context.Context, name string) error {
 	return m.label(ctx, name, lb.LabelExclude, "")
 }
 
-// irreplaceable are the addresses that only this node can answer for by layer 2.
-func (m *Migrator) irreplaceable(ctx context.Context, s *State, name string) ([]string, error) {
+// decide is who announces what by what is known now.
+func (m *Migrator) decide(ctx context.Context, s *State) (*announce.Decider, error) {
 	w, err := m.World(ctx)
 	if err != nil {
 		return nil, err
@@ -130,14 +130,22 @@ func (m *Migrator) irreplaceable(ctx context.Context, s *State, name string) ([]
 			w.Members.Alive[pods[i].Spec.NodeName] = true
 		}
 	}
-	d := announce.Decide(w)
+	return announce.Decide(w), nil
+}
+
+// irreplaceable are the addresses that only this node can answer for by layer 2.
+func (m *Migrator) irreplaceable(ctx context.Context, s *State, name string) ([]string, error) {
+	d, err := m.decide(ctx, s)
+	if err != nil {
+		return nil, err
+	}
 	var mine []netip.Addr
 	for _, a := range d.Addresses() {
 		if _, own := d.OwnerScope(a, name); own {
 			mine = append(mine, a)
 		}
 	}
-	alive := maps.Clone(w.Members.Alive)
+	alive := maps.Clone(d.World().Members.Alive)
 	delete(alive, name)
 	d.SetMembers(lb.Members{Enabled: true, Alive: alive})
 	d.Flush()
@@ -264,7 +272,7 @@ func (m *Migrator) dropFRR(ctx context.Context, node string) error {
 }
 
 // announcesAgain waits until a node announces all that it announced before, as far as the
-// Services still exist.
+// Services still exist and have not moved.
 func (m *Migrator) announcesAgain(ctx context.Context, s *State, node string) error {
 	return until(ctx, patience, "node "+node+" does not announce what it announced before", func(ctx context.Context) error {
 		now, err := m.announced(ctx, s, node)
@@ -282,11 +290,66 @@ func (m *Migrator) announcesAgain(ctx context.Context, s *State, node string) er
 				missing = append(missing, a)
 			}
 		}
+		if missing, err = m.withoutMoved(ctx, s, node, missing); err != nil {
+			return err
+		}
 		if len(missing) > 0 {
 			return fmt.Errorf("missing: %s", strings.Join(missing, ", "))
 		}
 		return nil
 	})
+}
+
+// withoutMoved leaves out what is not the node's to announce any more: its endpoints have gone since,
+// or another node has been elected and announces it.
+func (m *Migrator) withoutMoved(ctx context.Context, s *State, node string, missing []string) ([]string, error) {
+	if len(missing) == 0 {
+		return nil, nil
+	}
+	d, err := m.decide(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	var left []string
+	for _, a := range missing {
+		moved, err := m.moved(ctx, s, d, node, a)
+		if err != nil {
+			return nil, err
+		}
+		if !moved {
+			left = append(left, a)
+		}
+	}
+	return left, nil
+}
+
+func (m *Migrator) moved(ctx context.Context, s *State, d *announce.Decider, node, announced string) (bool, error) {
+	name, _, _ := strings.Cut(announced, " ")
+	key, err := lb.ParseServiceKey(name)
+	if err != nil {
+		return false, err
+	}
+	protocol, known := lb.Layer2, false
+	if strings.Contains(announced, toPeer) {
+		protocol = lb.BGP
+	}
+	for _, v := range d.AllVerdicts(key, node) {
+		if v.Protocol != protocol {
+			continue
+		}
+		known = true
+		switch v.Reason {
+		case lb.NoEndpoints, lb.NoLocalEndpoint:
+		case lb.OtherNode:
+			there, err := m.announced(ctx, s, v.Owner)
+			if err != nil || !slices.Contains(there, announced) {
+				return false, err
+			}
+		default:
+			return false, nil
+		}
+	}
+	return known, nil
 }
 
 // announced lists what a node announces according to the status objects, which both sides write:

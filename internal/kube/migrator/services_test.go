@@ -1,6 +1,9 @@
 package migrator
 
 import (
+	"context"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/lintel-lb/lintel/api/v1beta1"
+	"github.com/lintel-lb/lintel/internal/lb"
 	"github.com/lintel-lb/lintel/internal/takeover"
 )
 
@@ -150,4 +155,58 @@ func TestAnotherAddressOfTheNewController(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What moves while a node's speaker is replaced is not the node's to announce any more.
+func TestWhatHasMovedIsNotAwaited(t *testing.T) {
+	const web, local = "default/web by layer2", "default/local by layer2"
+	status := func(service, node string) *v1beta1.ServiceL2Status {
+		return &v1beta1.ServiceL2Status{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: service + "-" + node},
+			Status: v1beta1.ServiceL2StatusValue{Node: node, ServiceName: service, ServiceNamespace: "default"}}
+	}
+	m := start(t, "n1", "n2")
+	s := read(t, m)
+	d, err := m.decide(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner, _ := d.Owner(netip.MustParseAddr("192.0.2.10"))
+	other := map[string]string{"n1": "n2", "n2": "n1"}[owner]
+	for _, row := range []struct {
+		name, node string
+		change     func(*lb.World)
+		status     *v1beta1.ServiceL2Status
+		missing    []string
+		want       []string
+	}{
+		{name: "its own", node: owner, missing: []string{web}, want: []string{web}},
+		{name: "elected elsewhere, and not announced there yet", node: other, missing: []string{web}, want: []string{web}},
+		{name: "announced elsewhere", node: other, status: status("web", owner), missing: []string{web}},
+		{name: "its endpoint is there", node: "n1", missing: []string{local}, want: []string{local}},
+		{name: "its endpoint has moved", node: "n1", missing: []string{local, web}, want: map[string][]string{"n1": {web}}[owner],
+			status: status("web", owner), change: func(w *lb.World) {
+				w.Endpoints[lb.ServiceKey{Namespace: "default", Name: "local"}] = lb.Endpoints{Usable: 1, Total: 1, ByNode: map[string]int{"n2": 1}}
+			}},
+		{name: "refused configuration", node: "n1", missing: []string{web}, want: []string{web}, change: func(w *lb.World) { w.Config = (&lb.Config{}).Index() }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			m := start(t, "n1", "n2")
+			m.World = func(context.Context) (*lb.World, error) {
+				w := world("n1", "n2")
+				if row.change != nil {
+					row.change(w)
+				}
+				return w, nil
+			}
+			if row.status != nil {
+				if err := m.Client.Create(t.Context(), row.status); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, err := m.withoutMoved(t.Context(), read(t, m), row.node, row.missing)
+			if err != nil || !slices.Equal(got, row.want) {
+				t.Errorf("awaited %q, error %v, want %q", got, err, row.want)
+			}
+		})
+	}
 }
