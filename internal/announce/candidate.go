@@ -90,7 +90,9 @@ func (g *group) evaluate(w *lb.World, name string) candidate {
 				continue
 			}
 			usable = true
-			if l.OnSubnet(g.addr) {
+			// Without membership no node knows the subnets of another: each would go first in its own
+			// eyes, and all would answer.
+			if w.Members.Enabled && l.OnSubnet(g.addr) {
 				c.onSubnet = true
 			}
 		}

@@ -79,6 +79,10 @@ func TestReasons(t *testing.T) {
 			}
 			w.Members.Alive = map[string]bool{"n1": true}
 		}, want: lb.Elected, out: lb.Announce},
+		{name: "without membership only the own links are known: the hash alone decides", node: byHash[1], change: func(w *lb.World) {
+			w.Members = lb.Members{}
+			w.Links = map[string][]lb.Link{byHash[1]: w.Links[byHash[1]]}
+		}, want: lb.OtherNode, out: lb.Not, owner: byHash[0]},
 		{name: "links of a node never told: it counts", change: func(w *lb.World) {
 			w.Links = map[string][]lb.Link{}
 			w.Members.Alive = map[string]bool{"n1": true}

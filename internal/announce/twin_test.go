@@ -94,7 +94,7 @@ func slowOwner(w *lb.World, a netip.Addr) string {
 		return !known || usable(n.Name, func(lb.Link) bool { return true })
 	})
 	near := func(n string) bool { return usable(n, func(l lb.Link) bool { return l.OnSubnet(a) }) }
-	if slices.ContainsFunc(nodes, near) {
+	if w.Members.Enabled && slices.ContainsFunc(nodes, near) {
 		keep(func(n *lb.Node) bool { return near(n.Name) })
 	}
 	sum := func(n string) (total int) {
