@@ -20,15 +20,18 @@ type groups struct {
 	joiner  groupJoiner
 	members map[netip.Addr]struct{}
 	refs    map[netip.Addr]int
+	// refused are the addresses that could not be joined since retry.
+	refused map[netip.Addr]error
 }
 
 func newGroups(j groupJoiner) *groups {
-	return &groups{joiner: j, members: map[netip.Addr]struct{}{}, refs: map[netip.Addr]int{}}
+	return &groups{joiner: j, members: map[netip.Addr]struct{}{}, refs: map[netip.Addr]int{}, refused: map[netip.Addr]error{}}
 }
 
 // follow leaves the groups of addresses that the table lacks and joins those of up to
 // limit addresses that it has. It returns whether addresses are left for another call,
-// and what failed; a failed address is tried again by the next call.
+// and what failed since retry. What could not be joined is left alone until then, so that
+// calls come to an end where the kernel refuses more than the limit.
 func (g *groups) follow(t *table, limit int) (more bool, failed map[netip.Addr]error) {
 	failed = map[netip.Addr]error{}
 	for a := range g.members {
@@ -38,8 +41,15 @@ func (g *groups) follow(t *table, limit int) (more bool, failed map[netip.Addr]e
 			}
 		}
 	}
+	for a, err := range g.refused {
+		if t.get(a) == nil {
+			delete(g.refused, a)
+		} else {
+			failed[a] = err
+		}
+	}
 	t.each(func(e *entry) {
-		if _, ok := g.members[e.addr]; ok {
+		if _, ok := g.members[e.addr]; ok || failed[e.addr] != nil {
 			return
 		}
 		if limit == 0 {
@@ -48,11 +58,14 @@ func (g *groups) follow(t *table, limit int) (more bool, failed map[netip.Addr]e
 		}
 		limit--
 		if err := g.add(e.addr); err != nil {
-			failed[e.addr] = err
+			failed[e.addr], g.refused[e.addr] = err, err
 		}
 	})
 	return more, failed
 }
+
+// retry has follow try again what could not be joined.
+func (g *groups) retry() { clear(g.refused) }
 
 func (g *groups) add(a netip.Addr) error {
 	grp := solicitedNodeAddr(a)

@@ -79,7 +79,33 @@ func TestGroupsTryAgain(t *testing.T) {
 		t.Errorf("an address that never joined is left: %v", failed)
 	}
 	j.fail = false
+	g.retry()
 	if _, failed := g.follow(tab, 2); len(failed) > 0 || !slices.Equal(g.joined(), []netip.Addr{netip.MustParseAddr("ff02::1:ff00:1")}) {
 		t.Errorf("not joined at the second try: %v", failed)
+	}
+}
+
+// TestRefusedGroupsWaitForTheRetry has more groups refused than are joined at one go: they must
+// not be asked for over and over without a pause.
+func TestRefusedGroupsWaitForTheRetry(t *testing.T) {
+	j := &fakeJoiner{joined: map[netip.Addr]bool{}, fail: true}
+	g := newGroups(j)
+	tab := testTable("2001:db8::1", "2001:db8::2", "2001:db8::3")
+	more, failed := g.follow(tab, 2)
+	for range 5 {
+		if more {
+			more, failed = g.follow(tab, 2)
+		}
+	}
+	if more || len(failed) != 3 {
+		t.Fatalf("refused groups are asked for without end: more %v, failed %v", more, failed)
+	}
+	j.fail = false
+	g.retry()
+	if more, _ = g.follow(tab, 2); !more {
+		t.Error("nothing is left after the first two")
+	}
+	if more, failed = g.follow(tab, 2); more || len(failed) > 0 || len(j.joined) != 3 {
+		t.Errorf("after the retry: more %v, failed %v, joined %d", more, failed, len(j.joined))
 	}
 }

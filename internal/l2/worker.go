@@ -109,6 +109,11 @@ func (w *worker) reconcile() (unfinished, failed bool) {
 			openErrs[key] = err
 		}
 	}
+	for _, m := range w.ports {
+		if m.groups != nil {
+			m.groups.retry()
+		}
+	}
 	w.pace(ch)
 	w.last = step{input: in, plan: pl, openErrs: openErrs}
 	return w.resume()
@@ -179,7 +184,7 @@ func (w *worker) serve(key portKey, want []netip.Addr, ch *change[round]) error 
 			w.engine.log.Warn("link cannot be answered on", "link", key.link, "err", err)
 			return err
 		}
-		m = &member{port: p}
+		m = &member{port: p, failed: map[netip.Addr]error{}}
 		if key.proto == protoNDP {
 			m.groups = newGroups(newKernelGroups(key.index))
 		}
@@ -280,7 +285,11 @@ func (w *worker) followGroups() (unfinished, failed bool) {
 				w.engine.log.Warn("multicast group", "link", m.key.link, "address", a, "err", err)
 			}
 		}
-		m.failed = errs
+		if more {
+			maps.Copy(m.failed, errs) // those that failed before are not news when their turn comes
+		} else {
+			m.failed = errs
+		}
 		unfinished = unfinished || more
 		failed = failed || len(errs) > 0
 	}
