@@ -175,7 +175,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			proceed = w.resume
 		case <-retry.C:
 		case p := <-w.died:
-			w.drop(p)
+			w.lose(p)
 		case addrs := <-e.announce:
 			w.again(addrs)
 			continue

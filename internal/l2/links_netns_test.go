@@ -3,6 +3,9 @@
 package l2
 
 import (
+	"context"
+	"log/slog"
+	"maps"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -12,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lintel-lb/lintel/internal/l2/nstest"
+	"github.com/lintel-lb/lintel/internal/links"
 )
 
 // A link that appears after the address is announced on, joins the groups and answers.
@@ -157,4 +161,38 @@ func TestScopeAndExclusion(t *testing.T) {
 	})
 	lab.Pair(node, "eth9", client, "eth9")
 	expect(t, e, late, func(s AddressState) bool { return on("eth9")(s) && len(s.Problems) == 0 })
+}
+
+// TestFailedSocketLeavesNoRounds has a socket fail: the rounds of the one that replaces it are all
+// that is left.
+func TestFailedSocketLeavesNoRounds(t *testing.T) {
+	node, _ := twoHosts(t)
+	watcher := links.NewWatcher(slog.New(slog.DiscardHandler))
+	node.Start(watcher.Run)
+	nstest.Eventually(t, patience, func() (bool, string) {
+		l, ok := watcher.Snapshot().ByName("eth0")
+		return ok && l.Up, "eth0"
+	})
+	e := New(Options{Log: slog.New(slog.DiscardHandler), Links: watcher})
+	ctx, cancel := context.WithCancel(t.Context())
+	paced := make(chan struct{})
+	go func() { defer close(paced); e.pacer.run(ctx) }()
+	w := newWorker(e, ctx)
+	e.Set(own(netip.MustParseAddr(addr4(1)), netip.MustParseAddr(addr4(2))))
+	if err := node.Do(func() error {
+		w.reconcile()
+		for _, m := range maps.Clone(w.ports) {
+			w.lose(m.port)
+		}
+		w.reconcile()
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	<-paced
+	w.close()
+	if n := len(e.pacer.schedule.items); n != 2 {
+		t.Errorf("%d rounds are planned for two addresses on one link", n)
+	}
 }

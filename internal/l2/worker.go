@@ -99,8 +99,7 @@ func (w *worker) reconcile() (unfinished, failed bool) {
 	// the old one.
 	for key, m := range w.ports {
 		if pl.ports[key] == nil {
-			m.port.table.Load().each(func(e *entry) { ch.remove = append(ch.remove, round{m.port, e}) })
-			w.drop(m.port)
+			w.drop(m.port, &ch)
 		}
 	}
 	openErrs := map[portKey]error{}
@@ -137,8 +136,7 @@ func (w *worker) change(in *input) (unfinished, failed bool) {
 	openErrs := map[portKey]error{}
 	for key := range touched {
 		if m, want := w.ports[key], pl.ports[key]; want == nil && m != nil {
-			m.port.table.Load().each(func(e *entry) { ch.remove = append(ch.remove, round{m.port, e}) })
-			w.drop(m.port)
+			w.drop(m.port, &ch)
 		} else if err := w.serve(key, want, &ch); err != nil {
 			openErrs[key] = err
 		}
@@ -227,12 +225,13 @@ func (w *worker) read(p *port) {
 	}
 }
 
-// drop closes a port, if it is still among those in use.
-func (w *worker) drop(p *port) {
+// drop closes a port, if it is still among those in use, and collects the rounds that end.
+func (w *worker) drop(p *port, ch *change[round]) {
 	m := w.ports[p.key]
 	if m == nil || m.port != p {
 		return
 	}
+	p.table.Load().each(func(e *entry) { ch.remove = append(ch.remove, round{p, e}) })
 	delete(w.ports, p.key)
 	w.seen = nil
 	if err := p.close(); err != nil {
@@ -244,6 +243,13 @@ func (w *worker) drop(p *port) {
 		}
 	}
 	w.engine.log.Info("no longer answering on link", "link", p.key.link, "protocol", p.key.proto)
+}
+
+// lose drops a port whose socket has failed. The next reconcile opens another.
+func (w *worker) lose(p *port) {
+	var ch change[round]
+	w.drop(p, &ch)
+	w.pace(ch)
 }
 
 // again begins the bursts of addresses afresh.
@@ -299,7 +305,7 @@ func (w *worker) followGroups() (unfinished, failed bool) {
 // close ends all ports and waits for their readers.
 func (w *worker) close() {
 	for _, m := range slices.Collect(maps.Values(w.ports)) {
-		w.drop(m.port)
+		w.drop(m.port, &change[round]{}) // the pacer ends as well
 	}
 	w.readers.Wait()
 	w.engine.view.Store(&view{})
