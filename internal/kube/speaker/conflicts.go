@@ -2,6 +2,7 @@ package speaker
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -53,18 +54,23 @@ func (s *Speaker) applyConflicts() {
 }
 
 // announceDisputed makes the addresses known again that this node still has after another node
-// claimed them.
+// claimed them. Where the other is no member, it has not noticed anything yet, and to announce
+// would only make neighbours change their minds back and forth: its return is waited for.
 func (s *Speaker) announceDisputed(ctx context.Context) {
-	for a := range s.disputed {
-		if _, own := s.scopes[a]; !own {
-			delete(s.disputed, a)
+	var addrs []netip.Addr
+	for _, a := range sortedAddrs(s.disputed) {
+		_, own := s.scopes[a]
+		if own && s.absentMACs[s.conflicts[a].mac] {
+			continue
+		}
+		delete(s.disputed, a)
+		if own {
+			addrs = append(addrs, a)
 		}
 	}
-	if len(s.disputed) == 0 {
+	if len(addrs) == 0 {
 		return
 	}
-	addrs := sortedAddrs(s.disputed)
-	clear(s.disputed)
 	s.Log.Info("another node claimed addresses that this one has; announcing them again", "addresses", addrs)
 	s.probes.wg.Go(func() {
 		if err := s.Engine.Announce(ctx, addrs...); err != nil && ctx.Err() == nil {

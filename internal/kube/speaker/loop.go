@@ -50,6 +50,9 @@ func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged, live <-cha
 			s.applyLinks()
 		case <-s.Members.Changed():
 			s.applyMembers(false)
+			if len(s.disputed) > 0 && announceAgain == nil {
+				announceAgain = time.After(disputeDelay)
+			}
 		case <-s.joinDue:
 			s.applyMembers(true)
 		case <-s.Engine.Changed():

@@ -569,3 +569,56 @@ func TestAnOwnerThatAnotherNodeClaimedMakesItselfKnownAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestANodeThatIsTakenForDeadIsNoForeignStation has a node that was lost to the membership go on
+// answering, as one does that leaves, or whose cable is back before the others have met it.
+func TestANodeThatIsTakenForDeadIsNoForeignStation(t *testing.T) {
+	h := start(t)
+	a := netip.MustParseAddr(ownedBy("n1")[0])
+	h.service("web", a.String())
+	h.members.become("n1", "n2")
+	h.until("the announcement", func() bool { return len(h.engine.announced()) == 1 })
+	h.members.become("n1")
+	h.until("that the other node is gone", func() (gone bool) {
+		h.ask(func(s *Speaker) { gone = !s.decider.World().Members.Alive["n2"] })
+		return gone
+	})
+	h.engine.mu.Lock()
+	h.engine.state = l2.State{Addresses: map[netip.Addr]l2.AddressState{a: {
+		Conflict: &l2.Conflict{Link: "eth0", MAC: links.MAC{2, 0, 0, 0, 0, 2}, Last: time.Unix(1000, 0)}}}}
+	h.engine.mu.Unlock()
+	h.engine.changed <- struct{}{}
+	h.until("the claim", func() (seen bool) {
+		h.ask(func(s *Speaker) { _, seen = s.conflicts[a] })
+		return seen
+	})
+	// It does not know better before it is back.
+	time.Sleep(disputeDelay + 100*time.Millisecond)
+	h.engine.mu.Lock()
+	if len(h.engine.again) > 0 {
+		t.Errorf("announced again while the other node cannot know: %v", h.engine.again)
+	}
+	h.engine.mu.Unlock()
+	h.members.become("n1", "n2")
+	h.until("the second announcement", func() bool {
+		h.engine.mu.Lock()
+		defer h.engine.mu.Unlock()
+		return slices.Equal(h.engine.again, []netip.Addr{a})
+	})
+	for len(h.events.Events) > 0 {
+		if e := <-h.events.Events; strings.Contains(e, "addressConflict") {
+			t.Errorf("a node of the cluster is reported as a conflict: %s", e)
+		}
+	}
+	// Without its Node object it is a station like any other.
+	h.post(func(b *batch) { b.nodes["n2"] = nil })
+	h.until("that the Node is gone", func() (gone bool) {
+		h.ask(func(s *Speaker) { gone = s.decider.World().Nodes["n2"] == nil })
+		return gone
+	})
+	h.members.become("n1")
+	h.until("that it is forgotten", func() (gone bool) {
+		h.ask(func(s *Speaker) { gone = len(s.clusterMACs) == 0 })
+		return gone
+	})
+}

@@ -75,7 +75,6 @@ func (s *Speaker) applyMembers(waited bool) {
 			s.applyLinks()
 		}
 	}
-	cluster := map[links.MAC]bool{}
 	m := lb.Members{Enabled: true, Joining: !s.joined, Alive: make(map[string]bool, len(snap.Alive))}
 	for name, member := range snap.Alive {
 		m.Alive[name] = true
@@ -89,11 +88,13 @@ func (s *Speaker) applyMembers(waited bool) {
 			s.decider.SetGated(name, !member.Foreign && member.State == nil)
 			continue
 		}
+		var macs []links.MAC
 		for _, text := range p.MACs {
 			if mac, err := links.ParseMAC(text); err == nil {
-				cluster[mac] = true
+				macs = append(macs, mac)
 			}
 		}
+		s.nodeMACs[name] = macs
 		s.decider.SetLinks(name, p.Links, true)
 		s.decider.SetGated(name, p.Gated || p.Joining)
 	}
@@ -103,7 +104,19 @@ func (s *Speaker) applyMembers(waited bool) {
 			s.decider.SetGated(name, false)
 		}
 	}
-	s.clusterMACs = cluster
+	s.clusterMACs, s.absentMACs = map[links.MAC]bool{}, map[links.MAC]bool{}
+	for name, macs := range s.nodeMACs {
+		if !m.Alive[name] && s.decider.World().Nodes[name] == nil {
+			delete(s.nodeMACs, name)
+			continue
+		}
+		for _, mac := range macs {
+			if !s.clusterMACs[mac] || m.Alive[name] { // a node that got another name is alive
+				s.absentMACs[mac] = !m.Alive[name]
+			}
+			s.clusterMACs[mac] = true
+		}
+	}
 	s.acquit()
 	s.decider.SetMembers(m)
 }

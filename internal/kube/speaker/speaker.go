@@ -138,8 +138,13 @@ type Speaker struct {
 	told    []byte
 	bgp     bgpState
 	probes  *probes
-	// clusterMACs are the addresses of the links of all nodes. The map is replaced, not changed.
-	clusterMACs map[links.MAC]bool
+	// nodeMACs are the addresses of the links of the other nodes, as each told last. One that is no
+	// member any more keeps them while its Node is there: it may still answer, while it leaves or
+	// where only the membership is cut.
+	nodeMACs map[string][]links.MAC
+	// clusterMACs are all of those, and absentMACs those of nodes that are no members. The maps are
+	// replaced, not changed.
+	clusterMACs, absentMACs map[links.MAC]bool
 	// suspects are the stations for whose sake new addresses are not announced.
 	suspects map[netip.Addr]links.MAC
 	// conflicts are the claims of other stations that were reported, by address.
@@ -194,6 +199,7 @@ func New(c Config, p Parts, m *Metrics) *Speaker {
 		conflicts:     map[netip.Addr]claim{},
 		disputed:      map[netip.Addr]bool{},
 		suspects:      map[netip.Addr]links.MAC{},
+		nodeMACs:      map[string][]links.MAC{},
 		silent:        map[holding]lb.Reason{},
 		failures:      map[holding]string{},
 		fresh:         map[netip.Addr]bool{},
