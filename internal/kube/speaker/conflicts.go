@@ -3,6 +3,7 @@ package speaker
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,10 +15,16 @@ import (
 // owner makes itself known again: the other has noticed its mistake by then.
 const disputeDelay = time.Second
 
+// reportedStations bounds how many stations are reported for one address. Addresses of stations can
+// be made up.
+const reportedStations = 8
+
 // claim is what was last seen of another station that claims an address.
 type claim struct {
 	mac  links.MAC
 	last time.Time
+	// reported are the foreign stations that have been reported for the address.
+	reported []links.MAC
 }
 
 // applyConflicts looks at the stations that the engine has seen to claim an address which
@@ -32,16 +39,21 @@ func (s *Speaker) applyConflicts() {
 		}
 	}
 	for a, c := range conflicts {
-		seen := claim{mac: c.MAC, last: c.Last}
-		known, reported := s.conflicts[a]
-		s.conflicts[a] = seen
-		if s.clusterMACs[seen.mac] || s.mixed() { // MetalLB's speakers do not tell their MACs
-			if known != seen {
-				s.disputed[a] = true
-			}
+		known := s.conflicts[a]
+		if known.mac == c.MAC && known.last == c.Last {
 			continue
 		}
-		if reported && known.mac == seen.mac {
+		seen := claim{mac: c.MAC, last: c.Last, reported: known.reported}
+		foreign := !s.clusterMACs[c.MAC] && !s.mixed() // MetalLB's speakers do not tell their MACs
+		news := foreign && !slices.Contains(known.reported, c.MAC) && len(known.reported) < reportedStations
+		if news {
+			seen.reported = append(slices.Clip(known.reported), c.MAC)
+		}
+		s.conflicts[a] = seen
+		if !foreign {
+			s.disputed[a] = true
+		}
+		if !news {
 			continue
 		}
 		s.Log.Warn("another station claims an address that this node announces", "address", a, "mac", seen.mac, "link", c.Link)

@@ -622,3 +622,34 @@ func TestANodeThatIsTakenForDeadIsNoForeignStation(t *testing.T) {
 		return gone
 	})
 }
+
+// TestStationsThatTakeTurnsAreReportedOnceEach has two foreign stations claim an address by turns, as
+// a host does with two links on one segment.
+func TestStationsThatTakeTurnsAreReportedOnceEach(t *testing.T) {
+	h := start(t)
+	a := netip.MustParseAddr(ownedBy("n1")[0])
+	h.service("web", a.String())
+	h.members.become("n1", "n2")
+	h.until("the announcement", func() bool { return len(h.engine.announced()) == 1 })
+	for i := range 6 {
+		last := time.Unix(1000+int64(i), 0)
+		h.engine.mu.Lock()
+		h.engine.state = l2.State{Addresses: map[netip.Addr]l2.AddressState{a: {
+			Conflict: &l2.Conflict{Link: "eth0", MAC: links.MAC{2, 0, 0, 0, 9, byte(i % 2)}, Last: last}}}}
+		h.engine.mu.Unlock()
+		h.engine.changed <- struct{}{}
+		h.until("the claim", func() (seen bool) {
+			h.ask(func(s *Speaker) { seen = s.conflicts[a].last.Equal(last) })
+			return seen
+		})
+	}
+	told := 0
+	for len(h.events.Events) > 0 {
+		if e := <-h.events.Events; strings.Contains(e, "addressConflict") {
+			told++
+		}
+	}
+	if told != 2 {
+		t.Errorf("%d events about two stations", told)
+	}
+}
