@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -651,5 +652,30 @@ func TestStationsThatTakeTurnsAreReportedOnceEach(t *testing.T) {
 	}
 	if told != 2 {
 		t.Errorf("%d events about two stations", told)
+	}
+}
+
+// downLink is a node whose link is down.
+type downLink struct{ *fixedLinks }
+
+func (l downLink) Snapshot() *links.Snapshot {
+	down := l.fixedLinks.Snapshot().Links[0]
+	down.Up = false
+	return links.NewSnapshot([]links.Link{down})
+}
+
+func TestALinkThatIsDownKeepsItsAddressInTheCluster(t *testing.T) {
+	h := twoNodes(t)
+	h.speaker.Links = downLink{&fixedLinks{}}
+	h.speaker.config.Usable = func(l *links.Link) bool { ok, _ := links.Eligible(l, nil); return ok }
+	h.run(nil)
+	var told payload
+	h.ask(func(s *Speaker) {
+		if err := json.Unmarshal(s.told, &told); err != nil {
+			t.Error(err)
+		}
+	})
+	if len(told.Links) != 0 || !slices.Equal(told.MACs, []string{"02:00:00:00:00:01"}) {
+		t.Errorf("told %+v, want no link and its address", told)
 	}
 }

@@ -32,8 +32,13 @@ func (s *Speaker) applyLinks() {
 	}
 	s.decider.SetGateways(s.config.Node, gateways)
 	for _, l := range now.Links {
-		if s.config.Usable(&l) {
+		// A link that is down keeps its address: when it is up again, it is announced on before the
+		// others hear of that.
+		up := l
+		if up.Up = true; s.config.Usable(&up) {
 			p.MACs = append(p.MACs, l.MAC.String())
+		}
+		if s.config.Usable(&l) {
 			p.Links = append(p.Links, lb.Link{Name: l.Name, Usable: true, ARP: l.ARP(), NDP: l.NDP(), Prefixes: l.Prefixes})
 		}
 	}
