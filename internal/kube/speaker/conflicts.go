@@ -15,6 +15,11 @@ import (
 // owner makes itself known again: the other has noticed its mistake by then.
 const disputeDelay = time.Second
 
+// disputePause is the longest pause between two announcements of an address that another node keeps
+// claiming. Each is a claim in the other's eyes: two that see the cluster differently would have all
+// neighbours change their minds every second.
+const disputePause = time.Minute
+
 // reportedStations bounds how many stations are reported for one address. Addresses of stations can
 // be made up.
 const reportedStations = 8
@@ -25,6 +30,22 @@ type claim struct {
 	last time.Time
 	// reported are the foreign stations that have been reported for the address.
 	reported []links.MAC
+}
+
+// dispute is how an address was defended so far.
+type dispute struct {
+	// pause is that after the last announcement, and next when another one may be made.
+	pause time.Duration
+	next  time.Time
+}
+
+// defended is the dispute after another announcement. After a time without any it begins anew.
+func (d dispute) defended(now time.Time) dispute {
+	pause := disputeDelay
+	if now.Before(d.next.Add(d.pause)) {
+		pause = min(2*d.pause, disputePause)
+	}
+	return dispute{pause, now.Add(pause)}
 }
 
 // applyConflicts looks at the stations that the engine has seen to claim an address which
@@ -67,21 +88,35 @@ func (s *Speaker) applyConflicts() {
 
 // announceDisputed makes the addresses known again that this node still has after another node
 // claimed them. Where the other is no member, it has not noticed anything yet, and to announce
-// would only make neighbours change their minds back and forth: its return is waited for.
-func (s *Speaker) announceDisputed(ctx context.Context) {
+// would only make neighbours change their minds back and forth: its return is waited for. It returns
+// how long to wait for those whose pause is not over; 0 if there are none.
+func (s *Speaker) announceDisputed(ctx context.Context) (again time.Duration) {
+	now := time.Now()
 	var addrs []netip.Addr
+	for a, d := range s.disputes {
+		if now.After(d.next.Add(d.pause)) {
+			delete(s.disputes, a)
+		}
+	}
 	for _, a := range sortedAddrs(s.disputed) {
 		_, own := s.scopes[a]
 		if own && s.absentMACs[s.conflicts[a].mac] {
 			continue
 		}
+		if wait := s.disputes[a].next.Sub(now); own && wait > 0 {
+			if again == 0 || wait < again {
+				again = wait
+			}
+			continue
+		}
 		delete(s.disputed, a)
 		if own {
 			addrs = append(addrs, a)
+			s.disputes[a] = s.disputes[a].defended(now)
 		}
 	}
 	if len(addrs) == 0 {
-		return
+		return again
 	}
 	s.Log.Info("another node claimed addresses that this one has; announcing them again", "addresses", addrs)
 	s.probes.wg.Go(func() {
@@ -89,4 +124,5 @@ func (s *Speaker) announceDisputed(ctx context.Context) {
 			s.Log.Warn("cannot announce again", "error", err)
 		}
 	})
+	return again
 }

@@ -63,7 +63,9 @@ func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged, live <-cha
 			continue
 		case <-announceAgain:
 			announceAgain = nil
-			s.announceDisputed(ctx)
+			if wait := s.announceDisputed(ctx); wait > 0 {
+				announceAgain = time.After(wait)
+			}
 			continue
 		case <-bgpChanged:
 			if lookAtBGP == nil {

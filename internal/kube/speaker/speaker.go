@@ -161,6 +161,8 @@ type Speaker struct {
 	fresh map[netip.Addr]bool
 	// disputed are addresses that another node of the cluster claimed while this one has them.
 	disputed map[netip.Addr]bool
+	// disputes are those that were defended lately.
+	disputes map[netip.Addr]dispute
 	// joinDue receives when the others were waited for long enough; nil before they could be
 	// reached at all.
 	joinDue <-chan time.Time
@@ -198,6 +200,7 @@ func New(c Config, p Parts, m *Metrics) *Speaker {
 		bgp:           newBGPState(),
 		conflicts:     map[netip.Addr]claim{},
 		disputed:      map[netip.Addr]bool{},
+		disputes:      map[netip.Addr]dispute{},
 		suspects:      map[netip.Addr]links.MAC{},
 		nodeMACs:      map[string][]links.MAC{},
 		silent:        map[holding]lb.Reason{},

@@ -1,0 +1,64 @@
+package speaker
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/lintel-lb/lintel/internal/l2"
+	"github.com/lintel-lb/lintel/internal/links"
+)
+
+// Two nodes that go on claiming one address do so ever more rarely, and after peace anew.
+func TestPausesOfADispute(t *testing.T) {
+	now := time.Unix(1000, 0)
+	var d dispute
+	var got []time.Duration
+	for range 9 {
+		d = d.defended(now)
+		got = append(got, d.pause)
+		now = d.next
+	}
+	want := []time.Duration{1, 2, 4, 8, 16, 32, 60, 60, 60}
+	for i := range want {
+		want[i] *= time.Second
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("pauses %v, want %v", got, want)
+	}
+	if d = d.defended(now.Add(2 * time.Minute)); d.pause != disputeDelay {
+		t.Errorf("after peace the pause is %v", d.pause)
+	}
+}
+
+// A claim that comes in the pause after an announcement is answered when that is over.
+func TestAClaimInThePauseIsAnsweredLater(t *testing.T) {
+	h := start(t)
+	a := netip.MustParseAddr(ownedBy("n1")[0])
+	h.service("web", a.String())
+	h.members.become("n1", "n2")
+	h.until("the announcement", func() bool { return len(h.engine.announced()) == 1 })
+	began := time.Now()
+	for i := range 2 {
+		h.engine.mu.Lock()
+		h.engine.again = nil
+		h.engine.state = l2.State{Addresses: map[netip.Addr]l2.AddressState{a: {
+			Conflict: &l2.Conflict{Link: "eth0", MAC: links.MAC{2, 0, 0, 0, 0, 2}, Last: time.Unix(1000+int64(i), 0)}}}}
+		h.engine.mu.Unlock()
+		h.engine.changed <- struct{}{}
+		h.until("another announcement", func() bool {
+			h.engine.mu.Lock()
+			defer h.engine.mu.Unlock()
+			return slices.Equal(h.engine.again, []netip.Addr{a})
+		})
+	}
+	if took := time.Since(began); took < 2*disputeDelay {
+		t.Errorf("two announcements within %v", took)
+	}
+	var pause time.Duration
+	h.ask(func(s *Speaker) { pause = s.disputes[a].pause })
+	if pause != 2*disputeDelay {
+		t.Errorf("the next pause is %v", pause)
+	}
+}
