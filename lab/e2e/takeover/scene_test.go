@@ -415,14 +415,21 @@ func (s *scene) load() (stop func() map[string]probe.Report) {
 	}
 }
 
-// lossless says what was lost, and fails if anything was, except for a connection of layer 2
-// that was open while its address moved: the next node does not know it, and resets it.
+// openAtMoves is how many requests of a run may be under way in the very moment in which their
+// packets go to another node, which does not know them and resets them: where an address moves by
+// layer 2, or the router spreads connections anew because the set of nodes has changed. Each change
+// takes a millisecond or so, of thousands of requests.
+const openAtMoves = 3
+
+// lossless says what was lost, and fails if anything was but connections that were open at a move.
 func (s *scene) lossless(reports map[string]probe.Report) {
 	s.t.Helper()
 	for name, r := range reports {
 		s.t.Logf("%s: %d requests in %s, %d lost, slowest %s, tainted %v", name, r.Attempts, r.Lasted.Round(time.Second), len(r.Failures), r.Latency.Max.Round(time.Millisecond), r.Tainted)
+		open := 0
 		for _, g := range r.Gaps {
-			if strings.HasPrefix(name, "layer 2") && g.Failures == 1 && g.Reasons[probe.ReasonReset] == 1 {
+			if g.Failures == 1 && g.Reasons[probe.ReasonReset] == 1 && open < openAtMoves {
+				open++
 				continue
 			}
 			s.t.Errorf("%s: %d requests lost in %s, %v, answered by %v before and %v after", name, g.Failures, g.Length.Round(time.Millisecond), g.Reasons, g.Before, g.After)
