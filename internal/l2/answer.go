@@ -33,11 +33,12 @@ func (s macSet) has(m links.MAC) bool {
 }
 
 // answerARP decides about one frame. own holds the hardware addresses of this host, whose
-// frames come back where two links meet on one segment. The reply is built in out, which
+// frames come back where two links meet on one segment, and which neighbours may send to: a bond
+// in mode balance-alb gives some of them the address of one of its slaves. The reply is built in out, which
 // is used from its start; with room for arpLen bytes nothing is allocated.
 func answerARP(self station, own macSet, t *table, frame, out []byte) (o outcome) {
 	f, ok := parseARP(frame)
-	if !ok || (f.dst != links.Broadcast() && f.dst != self.mac) || own.has(f.senderMAC) {
+	if !ok || (f.dst != links.Broadcast() && f.dst != self.mac && !own.has(f.dst)) || own.has(f.senderMAC) {
 		return o
 	}
 	if e := t.v4[f.senderIP]; e != nil {
@@ -64,7 +65,7 @@ func answerARP(self station, own macSet, t *table, frame, out []byte) (o outcome
 // answerND decides about one frame as answerARP does; out needs room for ndLinkLen bytes.
 func answerND(self station, own macSet, t *table, frame, out []byte) (o outcome) {
 	f, ok := parseND(frame)
-	if !ok || own.has(f.src) || (f.dst != self.mac && (f.dst[0] != 0x33 || f.dst[1] != 0x33)) {
+	if !ok || own.has(f.src) || (f.dst != self.mac && !own.has(f.dst) && (f.dst[0] != 0x33 || f.dst[1] != 0x33)) {
 		return o
 	}
 	e := t.v6[f.target]

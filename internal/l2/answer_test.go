@@ -26,6 +26,7 @@ func TestAnswerARP(t *testing.T) {
 	}{
 		"broadcast request": {in: ask(host, vip), reply: &answer},
 		"unicast request":   {in: with(ask(host, vip), func(f *arpFrame) { f.dst = selfMAC() }), reply: &answer},
+		"to a slave":        {in: with(ask(host, vip), func(f *arpFrame) { f.dst = links.MAC{2, 0, 0, 0, 0, 9} }), reply: &answer},
 		"target MAC filled": {in: with(ask(host, vip), func(f *arpFrame) { f.targetMAC = selfMAC() }), reply: &answer},
 		"probe":             {in: ask("0.0.0.0", vip), reply: &toProbe, probe: true},
 		"relayed by another station": {
@@ -94,6 +95,10 @@ func TestAnswerND(t *testing.T) {
 		"link-local": {in: solicit("fe80::2", vip), reply: func() *ndFrame { f := answer; f.dstIP = ip6("fe80::2"); return &f }()},
 		"unicast with option": {
 			in:    with(solicit(host, vip), func(f *ndFrame) { f.dst, f.dstIP = selfMAC(), ip6(vip) }),
+			reply: &answer,
+		},
+		"to a slave": {
+			in:    with(solicit(host, vip), func(f *ndFrame) { f.dst, f.dstIP = links.MAC{2, 0, 0, 0, 0, 9}, ip6(vip) }),
 			reply: &answer,
 		},
 		"unicast without option": {

@@ -664,6 +664,37 @@ func (l downLink) Snapshot() *links.Snapshot {
 	return links.NewSnapshot([]links.Link{down})
 }
 
+// bondLinks are a bond with a slave, and a bridge with a port.
+type bondLinks struct{ *fixedLinks }
+
+func (l bondLinks) Snapshot() *links.Snapshot {
+	bond := l.fixedLinks.Snapshot().Links[0]
+	bond.Name, bond.Index, bond.Type = "bond0", 10, "bond"
+	slave, bridge := bond, bond
+	slave.Name, slave.Index, slave.Master, slave.Type, slave.MAC = "eth1", 11, 10, "device", links.MAC{2, 0, 0, 0, 0, 11}
+	bridge.Name, bridge.Index, bridge.Type, bridge.MAC = "br0", 12, "bridge", links.MAC{2, 0, 0, 0, 0, 12}
+	port := slave
+	port.Name, port.Index, port.Master, port.MAC = "veth0", 13, 12, links.MAC{2, 0, 0, 0, 0, 13}
+	return links.NewSnapshot([]links.Link{bond, slave, bridge, port})
+}
+
+// Neighbours may know a bond by the address of a slave. Ports of bridges are those of Pods.
+func TestSlavesOfBondsAreOfTheCluster(t *testing.T) {
+	h := twoNodes(t)
+	h.speaker.Links = bondLinks{&fixedLinks{}}
+	h.speaker.config.Usable = func(l *links.Link) bool { ok, _ := links.Eligible(l, nil); return ok }
+	h.run(nil)
+	var told payload
+	h.ask(func(s *Speaker) {
+		if err := json.Unmarshal(s.told, &told); err != nil {
+			t.Error(err)
+		}
+	})
+	if want := []string{"02:00:00:00:00:01", "02:00:00:00:00:0b", "02:00:00:00:00:0c"}; len(told.Links) != 2 || !slices.Equal(slices.Sorted(slices.Values(told.MACs)), want) {
+		t.Errorf("told %+v, want two links and %v", told, want)
+	}
+}
+
 func TestALinkThatIsDownKeepsItsAddressInTheCluster(t *testing.T) {
 	h := twoNodes(t)
 	h.speaker.Links = downLink{&fixedLinks{}}

@@ -31,11 +31,17 @@ func (s *Speaker) applyLinks() {
 		gateways = append(gateways, lb.Gateway{Address: g.Address, Metric: g.Metric})
 	}
 	s.decider.SetGateways(s.config.Node, gateways)
+	bonds := map[int]bool{}
+	for _, l := range now.Links {
+		if l.Type == "bond" {
+			bonds[l.Index] = true
+		}
+	}
 	for _, l := range now.Links {
 		// A link that is down keeps its address: when it is up again, it is announced on before the
 		// others hear of that.
 		up := l
-		if up.Up = true; s.config.Usable(&up) {
+		if up.Up = true; s.config.Usable(&up) || bonds[l.Master] { // balance-alb answers with those of slaves
 			p.MACs = append(p.MACs, l.MAC.String())
 		}
 		if s.config.Usable(&l) {
