@@ -231,6 +231,20 @@ func TestHeldPools(t *testing.T) {
 			map[string][]netipx.IPRange{"a": ranges("10.0.0.0-10.0.0.255", "10.1.0.0-10.1.0.255")},
 		},
 		{
+			"the entry that the addresses came from", `
+			IPAddressPool a {addresses: [10.0.0.0/33, 10.1.0.0/24]}
+			IPAddressPool b {addresses: [10.2.0.0/24]}
+			Assigned 10.0.0.1 a
+			Assigned 10.0.0.2 a
+			Assigned 10.0.0.9 a
+			Assigned 10.0.0.20 gone
+			Assigned 10.2.0.1 a`,
+			map[string][]netipx.IPRange{
+				"a": ranges("10.1.0.0-10.1.0.255", "10.0.0.1-10.0.0.2", "10.0.0.9-10.0.0.9"),
+				"b": ranges("10.2.0.0-10.2.0.255"),
+			},
+		},
+		{
 			"nothing assigned", `
 			IPAddressPool a {addresses: [10.0.0.0/24, nonsense]}
 			Assigned 10.0.0.1 b

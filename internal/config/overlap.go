@@ -73,6 +73,39 @@ func holders(pools map[string]*poolCandidate, assigned map[netip.Addr]string) ma
 	return out
 }
 
+// keepUnread gives a pool with an entry that cannot be read the addresses that were assigned
+// from it and that no other entry has: the entry may well be the one that they came from.
+func keepUnread(pools []*poolCandidate, assigned map[netip.Addr]string) {
+	unread := map[string]*netipx.IPSetBuilder{}
+	for _, c := range pools {
+		if c.inspected && c.refusal != nil && slices.ContainsFunc(c.object.Spec.Addresses, unreadable) {
+			unread[c.ref.Name] = &netipx.IPSetBuilder{}
+		}
+	}
+	for a, name := range assigned {
+		if b := unread[name]; b != nil {
+			b.Add(a)
+		}
+	}
+	for _, c := range pools {
+		b := unread[c.ref.Name]
+		if b == nil || !c.inspected {
+			continue
+		}
+		for _, r := range c.value.Ranges {
+			b.RemoveRange(r)
+		}
+		if set, err := b.IPSet(); err == nil {
+			c.value.Ranges = append(c.value.Ranges, set.Ranges()...)
+		}
+	}
+}
+
+func unreadable(entry string) bool {
+	_, err := ParseRange(entry)
+	return err != nil
+}
+
 // holdOver keeps a refused pool in effect for the addresses that Services have from it,
 // so that a mistake in an edit takes no address away: the ranges that could be read, less
 // those of other pools, and without new assignments.

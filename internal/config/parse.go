@@ -50,6 +50,7 @@ func Parse(in Resources) Result {
 	var verdicts []Verdict
 
 	pools := candidates(KindPool, in.Namespace, in.Pools, parsePool)
+	keepUnread(pools, in.Assigned)
 	holding := holders(byName(pools), in.Assigned)
 	settleOverlaps(pools, holding)
 	set := newPoolSet(pools, holdOver(pools, in.Assigned, holding))
