@@ -58,17 +58,18 @@ func aggregatedPools(c *bgpCandidate, a *lb.BGPAdvertisement, pools []pool) ([]p
 
 // checkAggregation refuses a pool with an entry whose largest block is smaller than a
 // prefix of the announced length. Entries that do not fill all prefixes come back as
-// warnings.
+// warnings. A refused pool that is held over may have lost parts of its entries, which is no
+// reason to withdraw what is announced of it.
 func checkAggregation(a *lb.BGPAdvertisement, p pool) (r *refusal, outside []string) {
+	if p.entries == nil {
+		return nil, nil
+	}
 	for i, rng := range p.Ranges {
 		bits := a.AggregationLength
 		if lb.FamilyOf(rng.From()) == lb.IPv6 {
 			bits = a.AggregationLengthV6
 		}
-		entry := rng.String()
-		if i < len(p.entries) {
-			entry = strings.TrimSpace(p.entries[i])
-		}
+		entry := strings.TrimSpace(p.entries[i])
 		if shortest := shortestPrefix(rng); bits < shortest {
 			return refuse(ReasonInvalidAggregationLength,
 				"invalid aggregation length %d: prefix %d in this pool is more specific than the aggregation length for addresses %s: use %d or more",

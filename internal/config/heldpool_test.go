@@ -31,3 +31,29 @@ func TestAPoolThatOverlapsItselfHoldsAllItsAddresses(t *testing.T) {
 		t.Errorf("%d ranges, want two that are disjoint", n)
 	}
 }
+
+// What is left of a pool that is held over may be smaller than the prefix that is announced of it.
+func TestAPoolThatIsHeldOverStaysAggregated(t *testing.T) {
+	for name, in := range map[string]string{
+		"an entry that cannot be read": `
+			IPAddressPool a {addresses: [10.0.0.0/33]}
+			BGPAdvertisement a {aggregationLength: 24}
+			Assigned 10.0.0.1 a`,
+		"an overlap": `
+			IPAddressPool b {addresses: [10.0.0.128/25]}
+			IPAddressPool a {addresses: [10.0.0.0/24]}
+			BGPAdvertisement a {aggregationLength: 24, ipAddressPools: [a]}
+			Assigned 10.0.0.1 a
+			Assigned 10.0.0.129 b`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			res := Parse(script(t, in))
+			if v := verdictOf(res, KindPool, "a"); v.Accepted {
+				t.Error("the pool is accepted")
+			}
+			if len(res.Config.BGP) != 1 || !res.Config.BGP[0].SelectsPool("a") {
+				t.Errorf("the pool is not announced: %v", verdictLines(res.Verdicts))
+			}
+		})
+	}
+}

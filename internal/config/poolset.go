@@ -18,7 +18,8 @@ type poolSet struct {
 type pool struct {
 	*lb.Pool
 	labels map[string]string
-	// entries are the texts of spec.addresses, as long as Ranges has one item for each.
+	// entries are the texts of spec.addresses, one for each item of Ranges; nil where the pool
+	// is refused and held over.
 	entries []string
 }
 
