@@ -88,7 +88,7 @@ func New(c Config, p Parts) *Controller {
 	return &Controller{
 		Parts:      p,
 		config:     c,
-		inbox:      inbox.New(newBatch),
+		inbox:      inbox.New(batches()),
 		writer:     newServiceWriter(p.Log, p.Client, p.Events),
 		objects:    newObjectWriter(p.Log, p.Client, p.Events, c.Namespace),
 		alloc:      ipam.New(nil),
@@ -169,19 +169,19 @@ func (c *Controller) lead(ctx context.Context) {
 func (c *Controller) watch(ctx context.Context) ([]watch.Synced, error) {
 	services, err := watch.Objects(ctx, c.Cache, &corev1.Service{},
 		func(o *corev1.Service) { c.inbox.Post(func(b *batch) { b.services[keyOf(o)] = o }) },
-		func(o *corev1.Service) { c.inbox.Post(func(b *batch) { b.services[keyOf(o)] = nil }) })
+		func(o *corev1.Service) { c.inbox.Post(func(b *batch) { b.remove(o) }) })
 	if err != nil {
 		return nil, err
 	}
 	namespaces, err := watch.Objects(ctx, c.Cache, &corev1.Namespace{},
 		func(o *corev1.Namespace) { c.inbox.Post(func(b *batch) { b.namespaces[o.Name] = o.Labels }) },
-		func(o *corev1.Namespace) { c.inbox.Post(func(b *batch) { b.namespaces[o.Name] = nil }) })
+		func(o *corev1.Namespace) { c.inbox.Post(func(b *batch) { removeFrom(b, b.namespaces, o.Name) }) })
 	if err != nil {
 		return nil, err
 	}
 	nodes, err := watch.Objects(ctx, c.Cache, &corev1.Node{},
 		func(o *corev1.Node) { c.inbox.Post(func(b *batch) { b.nodes[o.Name] = translate.Node(o) }) },
-		func(o *corev1.Node) { c.inbox.Post(func(b *batch) { b.nodes[o.Name] = nil }) })
+		func(o *corev1.Node) { c.inbox.Post(func(b *batch) { removeFrom(b, b.nodes, o.Name) }) })
 	if err != nil {
 		return nil, err
 	}

@@ -57,6 +57,7 @@ func (c *Controller) Ready() error {
 // behind what the leader before it wrote last, and an address that is in use would look free.
 // It tries until it succeeds, or until ctx is done, and tells which.
 func (c *Controller) catchUp(ctx context.Context) bool {
+	c.inbox.Post(func(b *batch) { b.standby = false })
 	for {
 		list, err := c.Clientset.CoreV1().Services("").List(ctx, metav1.ListOptions{})
 		if err == nil {
