@@ -2,6 +2,8 @@ package controller
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/lintel-lb/lintel/internal/lb"
 )
@@ -10,6 +12,8 @@ import (
 type batch struct {
 	// services holds every Service that was seen, of whatever type; nil means deleted.
 	services map[lb.ServiceKey]*corev1.Service
+	// gone holds what is known of the deleted ones.
+	gone map[lb.ServiceKey]gone
 	// namespaces holds the labels of namespaces.
 	namespaces map[string]map[string]string
 	nodes      map[string]*lb.Node
@@ -22,8 +26,18 @@ type batch struct {
 	standby bool
 }
 
+// gone is a Service that was deleted.
+type gone struct {
+	uid types.UID
+	// version is that of the deletion, or an older one where the deletion itself was missed.
+	version string
+}
+
 func newBatch() *batch {
-	return &batch{services: map[lb.ServiceKey]*corev1.Service{}, namespaces: map[string]map[string]string{}, nodes: map[string]*lb.Node{}}
+	return &batch{
+		services: map[lb.ServiceKey]*corev1.Service{}, gone: map[lb.ServiceKey]gone{},
+		namespaces: map[string]map[string]string{}, nodes: map[string]*lb.Node{},
+	}
 }
 
 // batches makes batches, of which the first begins on standby.
@@ -44,6 +58,7 @@ func (b *batch) remove(svc *corev1.Service) {
 		return
 	}
 	b.services[k] = nil
+	b.gone[k] = gone{uid: svc.UID, version: svc.ResourceVersion}
 }
 
 // removeFrom takes note in a map of the batch that an object was deleted.
@@ -54,6 +69,33 @@ func removeFrom[V any](b *batch, m map[string]V, name string) {
 	}
 	var none V
 	m[name] = none
+}
+
+// replace puts the Services of a list in place of those that were seen, which may be older. What
+// was seen while the list was on its way, and is newer than the list, stays.
+func (b *batch) replace(items []corev1.Service, version string) {
+	newer := map[lb.ServiceKey]bool{}
+	for k, svc := range b.services {
+		seen := b.gone[k].version
+		if svc != nil {
+			seen = svc.ResourceVersion
+		}
+		// What cannot be compared counts as older.
+		if n, err := resourceversion.CompareResourceVersion(seen, version); err == nil && n > 0 {
+			newer[k] = true
+			continue
+		}
+		b.services[k] = nil
+	}
+	for i := range items {
+		svc := &items[i]
+		k := keyOf(svc)
+		if g, deleted := b.gone[k]; newer[k] || deleted && g.uid == svc.UID {
+			continue
+		}
+		svc.ManagedFields = nil
+		b.services[k] = svc
+	}
 }
 
 func keyOf(svc *corev1.Service) lb.ServiceKey {

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -61,7 +60,7 @@ func (c *Controller) catchUp(ctx context.Context) bool {
 	for {
 		list, err := c.Clientset.CoreV1().Services("").List(ctx, metav1.ListOptions{})
 		if err == nil {
-			c.post(list.Items)
+			c.inbox.Post(func(b *batch) { b.replace(list.Items, list.ResourceVersion) })
 			return true
 		}
 		if ctx.Err() != nil {
@@ -74,17 +73,4 @@ func (c *Controller) catchUp(ctx context.Context) bool {
 		case <-time.After(catchUpRetry):
 		}
 	}
-}
-
-// post replaces all Services in the inbox by those of a list.
-func (c *Controller) post(items []corev1.Service) {
-	c.inbox.Post(func(b *batch) {
-		for k := range b.services {
-			b.services[k] = nil
-		}
-		for i := range items {
-			items[i].ManagedFields = nil
-			b.services[keyOf(&items[i])] = &items[i]
-		}
-	})
 }
