@@ -28,6 +28,9 @@ import (
 // statusDelay is how long changes by others are gathered before statuses are compared again.
 const statusDelay = time.Second
 
+// stateCheck is how often the ConfigurationState is looked after, which no watch reminds of.
+const stateCheck = time.Minute
+
 // objectWriter writes the status of the objects that users write: the condition Accepted of
 // each, and the counters of pools. It is best effort.
 type objectWriter struct {
@@ -133,6 +136,9 @@ func (w *objectWriter) next(ctx context.Context) bool {
 		return true
 	}
 	w.queue.Forget(ref)
+	if ref == w.stateRef() {
+		w.queue.AddAfter(ref, stateCheck)
+	}
 	return true
 }
 
