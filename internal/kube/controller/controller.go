@@ -79,6 +79,10 @@ type Controller struct {
 	nodes      map[string]*lb.Node
 	adopted    bool
 	parsed     parsed
+	// restoring tells that Services had addresses when no pool existed, and settled receives when
+	// the pools that came since are taken for all.
+	restoring bool
+	settled   <-chan time.Time
 	// foreign are the Services, by UID, whose users were told that another controller has them.
 	foreign map[svcKey]string
 }

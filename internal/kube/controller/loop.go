@@ -32,6 +32,10 @@ type parsed struct {
 // poolReportDelay is how long changes are gathered before the counters of pools follow.
 const poolReportDelay = 100 * time.Millisecond
 
+// restoreSettle is how long the first pools wait for others where Services have addresses of
+// pools that do not exist: a restore makes one object after the other.
+const restoreSettle = 5 * time.Second
+
 // loop is the goroutine that owns the allocator.
 func (c *Controller) loop(ctx context.Context) {
 	c.inbox.Post(func(b *batch) { b.config = true })
@@ -46,6 +50,10 @@ func (c *Controller) loop(ctx context.Context) {
 			c.apply(ctx, c.inbox.Take())
 		case <-expiry:
 			c.retry(c.alloc.Expire(time.Now()))
+		case <-c.settled:
+			c.settled = nil
+			c.restoring = len(c.parsed.config.Pools) == 0
+			c.retry(c.reconfigure())
 		case <-report:
 			report = nil
 			c.reportPools()
@@ -112,7 +120,11 @@ func (c *Controller) apply(ctx context.Context, b *batch) {
 		c.adopt()
 		changed = slices.Collect(maps.Keys(c.services))
 	} else if b.config && c.readConfig(ctx) {
-		freed = append(freed, c.reconfigure()...)
+		if c.restoring {
+			c.settled = time.After(restoreSettle)
+		} else {
+			freed = append(freed, c.reconfigure()...)
+		}
 	}
 	slices.SortFunc(changed, svcKey.Compare)
 	for _, k := range changed {
@@ -198,6 +210,7 @@ func (c *Controller) adopt() {
 	claims := make([]ipam.Claim, 0, len(c.services))
 	for _, e := range c.services {
 		claims = append(claims, ipam.Claim{Service: e.svc, Namespace: c.namespace(e.svc.Key)})
+		c.restoring = c.restoring || len(c.parsed.config.Pools) == 0 && len(e.svc.Addresses) > 0 && e.svc.OtherController == ""
 	}
 	for _, conflict := range c.alloc.Adopt(claims) {
 		c.Log.Warn("two Services show the same address; one keeps it", "service", conflict.Service, "address", conflict.Address, "message", conflict.Message)
