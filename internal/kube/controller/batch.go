@@ -14,7 +14,7 @@ type batch struct {
 	services map[lb.ServiceKey]*corev1.Service
 	// gone holds what is known of the deleted ones.
 	gone map[lb.ServiceKey]gone
-	// namespaces holds the labels of namespaces.
+	// namespaces holds the labels of namespaces; nil means deleted.
 	namespaces map[string]map[string]string
 	nodes      map[string]*lb.Node
 	// config is set when any object that configuration is made of changed.
@@ -59,6 +59,13 @@ func (b *batch) remove(svc *corev1.Service) {
 	}
 	b.services[k] = nil
 	b.gone[k] = gone{uid: svc.UID, version: svc.ResourceVersion}
+}
+
+// setNamespace takes note of a namespace, which may have no labels.
+func (b *batch) setNamespace(ns *corev1.Namespace) {
+	if b.namespaces[ns.Name] = ns.Labels; ns.Labels == nil {
+		b.namespaces[ns.Name] = map[string]string{}
+	}
 }
 
 // removeFrom takes note in a map of the batch that an object was deleted.

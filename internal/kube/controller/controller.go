@@ -178,7 +178,7 @@ func (c *Controller) watch(ctx context.Context) ([]watch.Synced, error) {
 		return nil, err
 	}
 	namespaces, err := watch.Objects(ctx, c.Cache, &corev1.Namespace{},
-		func(o *corev1.Namespace) { c.inbox.Post(func(b *batch) { b.namespaces[o.Name] = o.Labels }) },
+		func(o *corev1.Namespace) { c.inbox.Post(func(b *batch) { b.setNamespace(o) }) },
 		func(o *corev1.Namespace) { c.inbox.Post(func(b *batch) { removeFrom(b, b.namespaces, o.Name) }) })
 	if err != nil {
 		return nil, err

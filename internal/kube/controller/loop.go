@@ -82,7 +82,7 @@ func (c *Controller) expiry() (<-chan time.Time, func()) {
 func (c *Controller) apply(ctx context.Context, b *batch) {
 	relabelled := map[string]bool{}
 	for name, labels := range b.namespaces {
-		if !maps.Equal(c.namespaces[name], labels) {
+		if old, known := c.namespaces[name]; !known || !maps.Equal(old, labels) {
 			relabelled[name] = true
 		}
 		if labels == nil {
@@ -240,10 +240,11 @@ func (c *Controller) namespace(k svcKey) ipam.Namespace {
 	return ipam.Namespace{Labels: c.namespaces[k.Namespace]}
 }
 
-// sync decides about one Service and hands the result to the writer.
+// sync decides about one Service and hands the result to the writer. It waits for the namespace,
+// which comes and goes by another watch than the Service: its labels may pin the Service to a pool.
 func (c *Controller) sync(k svcKey) (freed []netip.Addr) {
 	e := c.services[k]
-	if e == nil {
+	if _, known := c.namespaces[k.Namespace]; e == nil || !known {
 		return nil
 	}
 	out := c.alloc.Sync(e.svc, c.namespace(k), time.Now())

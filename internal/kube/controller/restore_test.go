@@ -64,6 +64,7 @@ func TestTheFirstPoolOfARestoreWaitsForTheOthers(t *testing.T) {
 			return now
 		}
 		see()
+		ctl.inbox.Post(func(b *batch) { b.namespaces[svc.Namespace] = map[string]string{} })
 		for _, run := range []func(context.Context){ctl.loop, ctl.writer.run, ctl.objects.run} {
 			go func() { run(ctx); done <- struct{}{} }()
 		}
