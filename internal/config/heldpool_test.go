@@ -3,6 +3,7 @@ package config
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -55,5 +56,15 @@ func TestAPoolThatIsHeldOverStaysAggregated(t *testing.T) {
 				t.Errorf("the pool is not announced: %v", verdictLines(res.Verdicts))
 			}
 		})
+	}
+}
+
+// A pool that is held over keeps what it keeps for Services that were deleted.
+func TestAPoolThatIsHeldOverRetains(t *testing.T) {
+	res := Parse(script(t, `
+		IPAddressPool a {addresses: [10.0.0.0/24, nonsense], retention: 1h}
+		Assigned 10.0.0.1 a`))
+	if len(res.Config.Pools) != 1 || res.Config.Pools[0].Retention != time.Hour {
+		t.Errorf("the pools in effect are %+v", res.Config.Pools)
 	}
 }

@@ -26,8 +26,9 @@ func parsePool(c *poolCandidate) *refusal {
 		return refuse(ReasonMissingName, "missing pool name")
 	}
 	r := parseRanges(p, spec.Addresses)
+	retention := parseRetention(p, in) // also where the pool is refused and held over
 	for _, rest := range []func(*lb.Pool, *v1beta1.IPAddressPool) *refusal{
-		parseAllocation, parseReservations, parseRetention, parseQuota, parseRequesters,
+		parseAllocation, parseReservations, func(*lb.Pool, *v1beta1.IPAddressPool) *refusal { return retention }, parseQuota, parseRequesters,
 	} {
 		if r == nil {
 			r = rest(p, in)
