@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/lintel-lb/lintel/api/v1beta1"
 	"github.com/lintel-lb/lintel/api/v1beta2"
 	"github.com/lintel-lb/lintel/internal/config"
+	"github.com/lintel-lb/lintel/internal/lb"
 )
 
 // Protocols that an address pool can have.
@@ -224,7 +227,7 @@ func (r *Result) renamed(kind config.Kind, old, now string) []string {
 // judge has the objects checked by the rules for resources. Refusals become problems at the
 // place that the object comes from, and warnings notes.
 func (r *Result) judge(read *reader, namespace string) {
-	in := config.Resources{Namespace: namespace}
+	in := config.Resources{Namespace: namespace, Nodes: map[string]*lb.Node{}}
 	for _, o := range r.Objects {
 		switch o := o.Value.(type) {
 		case *v1beta1.IPAddressPool:
@@ -235,12 +238,18 @@ func (r *Result) judge(read *reader, namespace string) {
 			in.BGPAdvertisements = append(in.BGPAdvertisements, o)
 		case *v1beta2.BGPPeer:
 			in.Peers = append(in.Peers, o)
+			for _, sel := range o.Spec.NodeSelectors {
+				node := typical(sel)
+				in.Nodes[node.Name] = node
+			}
 		case *v1beta1.BFDProfile:
 			in.BFDProfiles = append(in.BFDProfiles, o)
 		case *v1beta1.Community:
 			in.Communities = append(in.Communities, o)
 		}
 	}
+	plain := typical(metav1.LabelSelector{})
+	in.Nodes[plain.Name] = plain
 	for _, v := range config.Parse(in).Verdicts {
 		i := slices.IndexFunc(r.Objects, func(o Object) bool {
 			return o.Value.GetObjectKind().GroupVersionKind().Kind == string(v.Object.Kind) && o.Value.GetName() == v.Object.Name
@@ -252,4 +261,26 @@ func (r *Result) judge(read *reader, namespace string) {
 		}
 		o.Notes = append(o.Notes, v.Warnings...)
 	}
+}
+
+// typical is a node that a selector is meant for. Which nodes there are is not known, so that
+// peers with the same router are taken to meet on none that no selector speaks of.
+func typical(sel metav1.LabelSelector) *lb.Node {
+	set := labels.Set(maps.Clone(sel.MatchLabels))
+	if set == nil {
+		set = labels.Set{}
+	}
+	for _, e := range sel.MatchExpressions {
+		switch {
+		case e.Operator == metav1.LabelSelectorOpIn && len(e.Values) > 0:
+			set[e.Key] = e.Values[0]
+		case e.Operator == metav1.LabelSelectorOpExists:
+			set[e.Key] = ""
+		}
+	}
+	name := "with the labels " + set.String()
+	if len(set) == 0 {
+		name = "without labels"
+	}
+	return &lb.Node{Name: name, Labels: set}
 }
