@@ -264,8 +264,19 @@ func TestHeldPools(t *testing.T) {
 			IPAddressPool a {addresses: [10.0.0.0/24]}
 			IPAddressPool b {addresses: [10.0.0.128/25]}
 			Assigned 10.0.0.1 a
-			Assigned 10.0.0.129 b`,
+			Assigned 10.0.0.129 gone`,
 			map[string][]netipx.IPRange{"a": ranges("10.0.0.0-10.0.0.255")},
+		},
+		{
+			"an edit that reaches for the addresses of a younger pool", `
+			IPAddressPool a {addresses: [10.0.0.0/24]}
+			IPAddressPool b {addresses: [10.0.0.128/25]}
+			IPAddressPool c {addresses: [10.0.1.0/24]}
+			Assigned 10.0.0.1 a
+			Assigned 10.0.0.129 b`,
+			map[string][]netipx.IPRange{
+				"a": ranges("10.0.0.0-10.0.0.127"), "b": ranges("10.0.0.128-10.0.0.255"), "c": ranges("10.0.1.0-10.0.1.255"),
+			},
 		},
 		{
 			"two bad pools", `

@@ -11,24 +11,26 @@ import (
 )
 
 // settleOverlaps refuses pools until no address is in two pools. A pool whose addresses
-// are assigned stays, then the older one, then the first by name.
-func settleOverlaps(pools []*poolCandidate, holders map[string]bool) {
-	order := slices.Clone(pools)
-	slices.SortStableFunc(order, func(a, b *poolCandidate) int {
-		switch ha, hb := holders[a.ref.Name], holders[b.ref.Name]; {
-		case ha && !hb:
-			return -1
-		case hb && !ha:
+// are assigned stays, then the older one, then the first by name. Of two pools with assigned
+// addresses, one that reaches for those of the other goes last: its edit is the mistake.
+func settleOverlaps(pools []*poolCandidate, holders, intruders map[string]bool) {
+	rank := func(c *poolCandidate) int {
+		switch name := c.ref.Name; {
+		case !holders[name]:
+			return 2
+		case intruders[name]:
 			return 1
 		}
 		return 0
-	})
+	}
+	order := slices.Clone(pools)
+	slices.SortStableFunc(order, func(a, b *poolCandidate) int { return rank(a) - rank(b) })
 	var taken claims
 	for _, c := range order {
 		if c.refusal != nil {
 			continue
 		}
-		if c.refusal = overlapRefusal(c, taken, holders); c.refusal != nil {
+		if c.refusal = overlapRefusal(c, taken, holders, intruders); c.refusal != nil {
 			continue
 		}
 		for i, r := range c.value.Ranges {
@@ -37,14 +39,14 @@ func settleOverlaps(pools []*poolCandidate, holders map[string]bool) {
 	}
 }
 
-func overlapRefusal(c *poolCandidate, taken claims, holders map[string]bool) *refusal {
+func overlapRefusal(c *poolCandidate, taken claims, holders, intruders map[string]bool) *refusal {
 	for i, rng := range c.value.Ranges {
 		other, overlaps := taken.find(rng)
 		if !overlaps {
 			continue
 		}
 		why := "was there first"
-		if holders[other.pool] && !holders[c.ref.Name] {
+		if holders[other.pool] && (!holders[c.ref.Name] || intruders[c.ref.Name] && !intruders[other.pool]) {
 			why = "has assigned addresses"
 		}
 		return refuse(ReasonOverlappingPool,
@@ -68,6 +70,45 @@ func holders(pools map[string]*poolCandidate, assigned map[netip.Addr]string) ma
 			if inRanges(c.value, a) {
 				out[c.ref.Name] = true
 			}
+		}
+	}
+	return out
+}
+
+// intruders are the names of the pools that contain addresses which were assigned from another
+// pool that has them still.
+func intruders(pools map[string]*poolCandidate, assigned map[netip.Addr]string) map[string]bool {
+	out := map[string]bool{}
+	suspects := overlapping(pools)
+	for a, name := range assigned {
+		if c, suspect := suspects[name]; !suspect || !inRanges(c.value, a) {
+			continue
+		}
+		for other, c := range suspects {
+			if other != name && inRanges(c.value, a) {
+				out[other] = true
+			}
+		}
+	}
+	return out
+}
+
+// overlapping gives the pools that have an address in common with another one.
+func overlapping(pools map[string]*poolCandidate) map[string]*poolCandidate {
+	var all claims
+	for name, c := range pools {
+		for _, r := range c.value.Ranges {
+			all = append(all, claim{IPRange: r, pool: name})
+		}
+	}
+	slices.SortFunc(all, func(x, y claim) int { return x.From().Compare(y.From()) })
+	out := map[string]*poolCandidate{}
+	for i, last := 1, 0; i < len(all); i++ {
+		if all[i].Overlaps(all[last].IPRange) && all[i].pool != all[last].pool {
+			out[all[i].pool], out[all[last].pool] = pools[all[i].pool], pools[all[last].pool]
+		}
+		if all[last].To().Less(all[i].To()) {
+			last = i
 		}
 	}
 	return out

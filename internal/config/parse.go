@@ -52,7 +52,7 @@ func Parse(in Resources) Result {
 	pools := candidates(KindPool, in.Namespace, in.Pools, parsePool)
 	keepUnread(pools, in.Assigned)
 	holding := holders(byName(pools), in.Assigned)
-	settleOverlaps(pools, holding)
+	settleOverlaps(pools, holding, intruders(byName(pools), in.Assigned))
 	set := newPoolSet(pools, holdOver(pools, in.Assigned, holding))
 	verdicts = collect(verdicts, pools)
 

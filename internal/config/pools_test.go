@@ -34,6 +34,18 @@ func TestPoolRules(t *testing.T) {
 			IPAddressPool b {addresses: [10.0.0.128/25]}
 			Assigned 10.0.0.130 b`,
 			`IPAddressPool a: OverlappingPool: …pool "b" has assigned addresses`},
+		{"A7 a pool that reaches for assigned addresses loses", `
+			IPAddressPool a {addresses: [10.0.0.0/24]}
+			IPAddressPool b {addresses: [10.0.0.128/25]}
+			Assigned 10.0.0.1 a
+			Assigned 10.0.0.130 b`,
+			`IPAddressPool a: OverlappingPool: …pool "b" has assigned addresses`},
+		{"A7 two pools that reach for one another's", `
+			IPAddressPool a {addresses: [10.0.0.0/24]}
+			IPAddressPool b {addresses: [10.0.0.0/24]}
+			Assigned 10.0.0.1 a
+			Assigned 10.0.0.130 b`,
+			`IPAddressPool b: OverlappingPool: …pool "a" was there first`},
 		{"A7 an assignment of unknown origin counts for both", `
 			IPAddressPool a {addresses: [10.0.0.0/24]}
 			IPAddressPool b {addresses: [10.0.0.128/25]}
