@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -70,7 +71,14 @@ func (w *serviceWriter) set(k lb.ServiceKey, a assignment) {
 	w.seq++
 	a.seq = w.seq
 	if old, waiting := w.pending[k]; waiting {
-		a.events = append(old.events, a.events...)
+		// What is told again, as deprecated annotations are in each pass, is told once.
+		events := slices.Clone(old.events)
+		for _, e := range a.events {
+			if !slices.Contains(events, e) {
+				events = append(events, e)
+			}
+		}
+		a.events = events
 	}
 	w.pending[k] = a
 	w.mu.Unlock()

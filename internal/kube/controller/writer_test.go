@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,8 @@ import (
 	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/lintel-lb/lintel/internal/ipam"
 )
 
 // A process that was stopped and has lost the lead meanwhile does not write what it decided.
@@ -48,4 +51,19 @@ func TestNothingIsWrittenWithoutTheLead(t *testing.T) {
 		cancel()
 		<-done
 	})
+}
+
+// A Service that cannot be written may be decided about any number of times.
+func TestEventsOfAWaitingWriteAreKeptOnce(t *testing.T) {
+	svc := service("web", "u1", "1")
+	w := newServiceWriter(slog.New(slog.DiscardHandler), nil, nil)
+	defer w.queue.ShutDown()
+	first, other := ipam.Event{Reason: "deprecatedAnnotation"}, ipam.Event{Reason: "IPAllocated"}
+	for range 100 {
+		w.set(keyOf(svc), assignment{base: svc, events: []ipam.Event{first}})
+	}
+	w.set(keyOf(svc), assignment{base: svc, events: []ipam.Event{other, first}})
+	if got := w.pending[keyOf(svc)].events; !slices.Equal(got, []ipam.Event{first, other}) {
+		t.Errorf("%d events wait", len(got))
+	}
 }
