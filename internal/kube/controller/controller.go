@@ -83,6 +83,8 @@ type Controller struct {
 	// the pools that came since are taken for all.
 	restoring bool
 	settled   <-chan time.Time
+	// settleBy is when they are at the latest, zero while none has come.
+	settleBy time.Time
 	// foreign are the Services, by UID, whose users were told that another controller has them.
 	foreign map[svcKey]string
 }

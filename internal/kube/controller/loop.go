@@ -36,6 +36,9 @@ const poolReportDelay = 100 * time.Millisecond
 // pools that do not exist: a restore makes one object after the other.
 const restoreSettle = 5 * time.Second
 
+// restoreLimit is how long they wait at most where other objects change all the time.
+const restoreLimit = 30 * time.Second
+
 // loop is the goroutine that owns the allocator.
 func (c *Controller) loop(ctx context.Context) {
 	c.inbox.Post(func(b *batch) { b.config = true })
@@ -51,7 +54,7 @@ func (c *Controller) loop(ctx context.Context) {
 		case <-expiry:
 			c.retry(c.alloc.Expire(time.Now()))
 		case <-c.settled:
-			c.settled = nil
+			c.settled, c.settleBy = nil, time.Time{}
 			c.restoring = len(c.parsed.config.Pools) == 0
 			c.retry(c.reconfigure())
 		case <-report:
@@ -121,7 +124,10 @@ func (c *Controller) apply(ctx context.Context, b *batch) {
 		changed = slices.Collect(maps.Keys(c.services))
 	} else if b.config && c.readConfig(ctx) {
 		if c.restoring {
-			c.settled = time.After(restoreSettle)
+			if c.settleBy.IsZero() {
+				c.settleBy = time.Now().Add(restoreLimit)
+			}
+			c.settled = time.After(min(restoreSettle, time.Until(c.settleBy)))
 		} else {
 			freed = append(freed, c.reconfigure()...)
 		}

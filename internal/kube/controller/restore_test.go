@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -33,6 +34,33 @@ func (s store) List(ctx context.Context, list client.ObjectList, opts ...client.
 // A restore makes pools one after another. The first one is no reason to renumber the Services
 // of those that follow.
 func TestTheFirstPoolOfARestoreWaitsForTheOthers(t *testing.T) {
+	restore(t, func(pool func(name, addresses string), remove func(name string), wait func(time.Duration, string)) {
+		wait(time.Minute, "192.0.2.7")
+		pool("a", "198.51.100.0/24")
+		wait(time.Second, "192.0.2.7")
+		pool("b", "192.0.2.0/24")
+		wait(time.Minute, "192.0.2.7")
+		remove("b")
+		wait(time.Second, "198.51.100.0")
+	})
+}
+
+// Where something changes all the time, the wait comes to an end.
+func TestARestoreEndsAmongOtherChanges(t *testing.T) {
+	restore(t, func(pool func(name, addresses string), _ func(string), wait func(time.Duration, string)) {
+		wait(time.Minute, "192.0.2.7")
+		pool("a", "198.51.100.0/24")
+		for i := range 9 {
+			wait(3*time.Second, "192.0.2.7")
+			pool(fmt.Sprintf("more-%d", i), fmt.Sprintf("203.0.113.%d/32", i))
+		}
+		wait(4*time.Second, "198.51.100.0")
+	})
+}
+
+// restore runs a controller that finds a Service with an address of pool b, and no pool.
+func restore(t *testing.T, story func(pool func(name, addresses string), remove func(name string), wait func(time.Duration, string))) {
+	t.Helper()
 	scheme, err := resources.Scheme()
 	if err != nil {
 		t.Fatal(err)
@@ -83,16 +111,13 @@ func TestTheFirstPoolOfARestoreWaitsForTheOthers(t *testing.T) {
 			}
 		}
 
-		wait(time.Minute, "192.0.2.7")
-		pool("a", "198.51.100.0/24")
-		wait(time.Second, "192.0.2.7")
-		pool("b", "192.0.2.0/24")
-		wait(time.Minute, "192.0.2.7")
-		if err := c.Delete(ctx, &v1beta1.IPAddressPool{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "b"}}); err != nil {
-			t.Fatal(err)
+		remove := func(name string) {
+			if err := c.Delete(ctx, &v1beta1.IPAddressPool{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}); err != nil {
+				t.Fatal(err)
+			}
+			ctl.inbox.Post(func(b *batch) { b.config = true })
 		}
-		ctl.inbox.Post(func(b *batch) { b.config = true })
-		wait(time.Second, "198.51.100.0")
+		story(pool, remove, wait)
 		cancel()
 		for range cap(done) {
 			<-done
