@@ -48,6 +48,11 @@ func TestAdmission(t *testing.T) {
 
 		{"1.0 no spec", beta1, "BGPAdvertisement", ``, ""},
 		{"1.3 all fields", beta1, "BGPAdvertisement", `spec: {aggregationLength: 24, aggregationLengthV6: 0, localPref: 100, communities: ["1:2", "large:1:2:3", name], ipAddressPools: [a], peers: [p, p], nodeSelectors: [{}]}`, ""},
+		{"2.3 D7 literals and aliases", beta1, "BGPAdvertisement", `spec: {communities: ["65535:65535", "0:0", "065535:1", "59999:6553", "large:4294967295:0:1", "rt:65000:1", "rt:192.0.2.1:1", "soo:65000:1", "extended:0x0002FDE800000064", "a.b-c", "", "a:b:c", "a:b:c:d:e"]}`, ""},
+		{"2.3 D7 the first number has 16 bits", beta1, "BGPAdvertisement", `spec: {communities: ["1:2", "65536:1"]}`, "spec.communities[1]"},
+		{"2.3 D7 the second number has 16 bits", beta1, "BGPAdvertisement", `spec: {communities: ["65000:70000"]}`, "spec.communities[0]"},
+		{"2.3 D7 no number", beta1, "BGPAdvertisement", `spec: {communities: ["65000:"]}`, "spec.communities[0]"},
+		{"2.3 D7 three numbers are large", beta1, "BGPAdvertisement", `spec: {communities: ["big:1:2:3"]}`, "spec.communities[0]"},
 		{"10.2 #30 localPref has 32 bits", beta1, "BGPAdvertisement", `spec: {localPref: 4294967295}`, ""},
 		{"10.2 #30 localPref is not negative", beta1, "BGPAdvertisement", `spec: {localPref: -1}`, "spec.localPref"},
 		{"1.3 aggregationLength from 1", beta1, "BGPAdvertisement", `spec: {aggregationLength: 0}`, "spec.aggregationLength"},
@@ -135,6 +140,9 @@ func TestAdmission(t *testing.T) {
 		{"1.5 minimumTtl", beta1, "BFDProfile", `spec: {minimumTtl: 255}`, "spec.minimumTtl"},
 
 		{"1.0 no spec", beta1, "Community", ``, ""},
+		{"2.3 D8 values", beta1, "Community", `spec: {communities: [{value: ""}, {value: "65535:65535"}, {value: "large:1:2:3"}, {value: "rt:192.0.2.1:1"}, {value: "extended:0x0002fde800000064"}]}`, ""},
+		{"2.3 D8 no value", beta1, "Community", `spec: {communities: [{name: a, value: "65000:70000"}]}`, "spec.communities[0].value"},
+		{"2.3 D8 no alias of an alias", beta1, "Community", `spec: {communities: [{name: a, value: b}]}`, "spec.communities[0].value"},
 		{"1.6 nothing is required", beta1, "Community", `spec: {communities: [{}, {name: a, value: "1:2"}]}`, ""},
 
 		{"1.7 status", beta1, "ServiceL2Status", `{spec: {}, status: {node: n1, serviceName: s, serviceNamespace: ns, interfaces: [{name: eth0}]}}`, ""},

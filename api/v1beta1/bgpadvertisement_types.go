@@ -69,6 +69,7 @@ type BGPAdvertisementSpec struct {
 	// soo:ASN:NUMBER, both also with an IPv4 address in place of the AS number, or
 	// extended:0x followed by 16 hexadecimal digits.
 	// +optional
+	// +kubebuilder:validation:items:Pattern=`^(0*(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]?\d{1,4}):0*(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]?\d{1,4})|large:\d+:\d+:\d+|extended:0x[0-9a-fA-F]{16}|[^:]*|[^:]*:[^:]*:[^:]*|[^:]*(:[^:]*){4,})$`
 	Communities []string `json:"communities,omitempty"`
 
 	// IPAddressPools lists pools by name. Without this and without

@@ -21,6 +21,7 @@ type CommunityAlias struct {
 	// large:NUMBER:NUMBER:NUMBER (RFC 8092). An addition are extended communities (RFC 4360):
 	// rt:ASN:NUMBER, soo:ASN:NUMBER, or extended:0x followed by 16 hexadecimal digits.
 	// +optional
+	// +kubebuilder:validation:Pattern=`^(0*(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]?\d{1,4}):0*(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]?\d{1,4})|large:\d+:\d+:\d+|extended:0x[0-9a-fA-F]{16}|(rt|soo):[^:]+:\d+)?$`
 	Value string `json:"value,omitempty"`
 }
 

@@ -10,6 +10,9 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 )
 
+// longestPattern is the longest one that is shown, in characters: beyond it the description says more.
+const longestPattern = 60
+
 // extension is how comments mark fields that MetalLB does not have.
 const extension = "(extension)"
 
@@ -157,7 +160,7 @@ func limits(s *apiextensionsv1.JSONSchemaProps) string {
 	if s.MaxItems != nil {
 		out = append(out, fmt.Sprintf("items: at most %d", *s.MaxItems))
 	}
-	if s.Pattern != "" && s.Type == "string" {
+	if s.Pattern != "" && s.Type == "string" && len(s.Pattern) <= longestPattern {
 		out = append(out, "`"+escape(s.Pattern)+"`")
 	}
 	if len(s.XListMapKeys) > 0 {
