@@ -92,7 +92,7 @@ func (s *search) named() (choice, *refusal) {
 	name := s.svc.Request.Pool
 	p := s.a.byName[name]
 	if p == nil {
-		return choice{}, refuse(UnknownPool, "create the IPAddressPool, or name one that exists", "unknown pool %q", name)
+		return choice{}, refuse(UnknownPool, "create the IPAddressPool, mend it if its condition Accepted says that it is refused, or name another", "unknown pool %q", name)
 	}
 	if !s.admits(p) {
 		return choice{}, refuse(NotAllowedByPool, "change the serviceAllocation of the pool, or name another pool",
