@@ -45,6 +45,9 @@ type bgpState struct {
 	reweigh   <-chan time.Time
 	// stale is set when peers or the node changed since the engine was set last.
 	stale bool
+	// complete is set when the gate was decided as the World has it: one that has opened since would
+	// have routers told that no routes are all there are.
+	complete bool
 }
 
 // onTheWire are the peers that a Service is announced to, and its addresses.
@@ -105,7 +108,7 @@ func (s *Speaker) flushBGP() {
 	if due := s.bgp.bandwidth.due(); !due.IsZero() {
 		s.bgp.reweigh = time.After(due.Sub(now))
 	}
-	desired := bgp.Desired{Peers: make(map[string]bgp.Peer, len(s.bgp.targets)), Complete: s.Gate.Decided()}
+	desired := bgp.Desired{Peers: make(map[string]bgp.Peer, len(s.bgp.targets)), Complete: s.bgp.complete}
 	for i := range s.bgp.targets {
 		t := &s.bgp.targets[i]
 		t.handed = true

@@ -32,7 +32,8 @@ func NewGate(url string, log *slog.Logger) *Gate {
 func (g *Gate) Closed() bool { return g != nil && g.closed.Load() }
 
 // Decided tells whether a gate that is closed is so for a reason. Before, nothing is known: the first
-// check has not succeeded, nor have two failed.
+// check has not succeeded, nor have two failed. Who asks for it before Closed gets an answer there that
+// was decided.
 func (g *Gate) Decided() bool { return g == nil || g.decided.Load() }
 
 // Changed receives when the gate opens or closes, and when it is decided.
@@ -81,8 +82,8 @@ func (g *Gate) check(ctx context.Context, client *http.Client) error {
 }
 
 func (g *Gate) set(closed bool, cause error) {
-	first := !g.decided.Swap(true)
-	if g.closed.Swap(closed) == closed && !first {
+	turned := g.closed.Swap(closed) != closed // before decided: see Decided
+	if first := !g.decided.Swap(true); !turned && !first {
 		return
 	}
 	if closed {

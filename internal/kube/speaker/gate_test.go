@@ -109,3 +109,28 @@ func TestRoutesAreNotCompleteBeforeTheGateIsDecided(t *testing.T) {
 	gate.set(false, nil)
 	h.until("all routes", func() bool { d := told(); return d.Complete && len(d.Peers["wan"].Routes) == 1 })
 }
+
+// A gate that opens while the loop is at something else does not complete the routes before they are
+// there: what is decided counts once the World has it.
+func TestRoutesAreNotCompleteBeforeTheOpenGateIsSeen(t *testing.T) {
+	h := twoNodes(t)
+	gate := NewGate("http://192.0.2.1/", slog.New(slog.DiscardHandler))
+	h.speaker.Gate = gate
+	h.service("web", "198.51.100.7")
+	h.run(nil)
+	told := func() (d bgp.Desired) {
+		h.bgp.mu.Lock()
+		defer h.bgp.mu.Unlock()
+		return h.bgp.set
+	}
+	h.until("sessions", func() bool { return len(told().Peers) > 0 })
+	h.ask(func(s *Speaker) {
+		gate.set(false, nil)
+		s.bgp.stale = true
+		s.flushBGP()
+		if d := told(); d.Complete && len(d.Peers["wan"].Routes) == 0 {
+			t.Error("a router is told that no routes are all")
+		}
+	})
+	h.until("all routes", func() bool { d := told(); return d.Complete && len(d.Peers["wan"].Routes) == 1 })
+}

@@ -24,6 +24,7 @@ type payload struct {
 
 // applyLinks brings the state of this node's links and gate into the World and tells the others.
 func (s *Speaker) applyLinks() {
+	s.bgp.complete = s.Gate.Decided()
 	p := payload{Version: 1, Gated: s.Gate.Closed(), Joining: !s.joined && s.Members.Snapshot().Enabled}
 	now := s.Links.Snapshot()
 	var gateways []lb.Gateway
