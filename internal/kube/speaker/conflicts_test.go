@@ -60,3 +60,33 @@ func TestAClaimInThePauseIsAnsweredLater(t *testing.T) {
 		t.Errorf("the next pause is %v", pause)
 	}
 }
+
+// An address whose pause is long keeps no other one from being made known again.
+func TestALongPauseIsOfOneAddress(t *testing.T) {
+	h := start(t)
+	mine := ownedBy("n1")
+	long, other := netip.MustParseAddr(mine[0]), netip.MustParseAddr(mine[1])
+	h.service("web", long.String())
+	h.service("shop", other.String())
+	h.members.become("n1", "n2")
+	h.until("the announcements", func() bool { return len(h.engine.announced()) == 2 })
+	h.ask(func(s *Speaker) { s.disputes[long] = dispute{pause: disputePause, next: time.Now().Add(disputePause)} })
+	claim := func(addrs ...netip.Addr) {
+		h.engine.mu.Lock()
+		h.engine.state = l2.State{Addresses: map[netip.Addr]l2.AddressState{}}
+		for _, a := range addrs {
+			h.engine.state.Addresses[a] = l2.AddressState{
+				Conflict: &l2.Conflict{Link: "eth0", MAC: links.MAC{2, 0, 0, 0, 0, 2}, Last: time.Unix(1000, 0)}}
+		}
+		h.engine.mu.Unlock()
+		h.engine.changed <- struct{}{}
+	}
+	claim(long)
+	time.Sleep(disputeDelay + 200*time.Millisecond) // now it waits for the end of its pause
+	claim(long, other)
+	h.until("the other address", func() bool {
+		h.engine.mu.Lock()
+		defer h.engine.mu.Unlock()
+		return slices.Equal(h.engine.again, []netip.Addr{other})
+	})
+}

@@ -64,7 +64,8 @@ func (s *Speaker) loop(ctx context.Context, linksChanged, bgpChanged, live <-cha
 		case <-announceAgain:
 			announceAgain = nil
 			if wait := s.announceDisputed(ctx); wait > 0 {
-				announceAgain = time.After(wait)
+				// Not longer than for a new claim: another address that is claimed does not wait for this one.
+				announceAgain = time.After(min(wait, disputeDelay))
 			}
 			continue
 		case <-bgpChanged:
