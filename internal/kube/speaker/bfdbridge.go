@@ -51,7 +51,20 @@ type BFDBridge struct {
 }
 
 // bfdWatcher is one BGP session that listens.
-type bfdWatcher struct{ states chan bgp.BFDState }
+type bfdWatcher struct {
+	states chan bgp.BFDState
+	// key is what was wanted when it began to listen; the zero Key if nothing was.
+	key bfd.Key
+}
+
+// leftFor tells whether another router is wanted than when the BGP session began to listen. Then it is
+// about to leave its router and says so itself: to hear that nothing is known of the path would have it
+// close with a NOTIFICATION over which routers may keep the routes.
+func (w *bfdWatcher) leftFor(wanted map[string]bfdPath, peer string) bool {
+	p, ok := wanted[peer]
+	return ok && w.key != (bfd.Key{}) &&
+		(p.key.Peer != w.key.Peer || p.key.Interface != w.key.Interface || p.key.VRF != w.key.VRF)
+}
 
 // NewBFDBridge connects to an engine, which the caller runs, and to the routers on links.
 func NewBFDBridge(engine BFDEngine, routers LinkRouters, log *slog.Logger) *BFDBridge {
@@ -113,10 +126,8 @@ func (b *BFDBridge) settle() {
 		}
 	}
 	maps.DeleteFunc(b.states, func(k bfd.Key, _ bgp.BFDState) bool { _, wanted := desired[k]; return !wanted })
-	for peer, list := range b.watchers {
-		for _, w := range list {
-			w.tell(b.state(peer))
-		}
+	for peer := range b.watchers {
+		b.tell(peer)
 	}
 	err := b.engine.Set(desired)
 	if err != nil && (b.refused == nil || err.Error() != b.refused.Error()) {
@@ -146,8 +157,15 @@ func (b *BFDBridge) changed(e bfd.Event) {
 			continue
 		}
 		b.states[key] = stateOf(e) // of sessions that are wanted only, so not of one that leaves
-		for _, w := range b.watchers[peer] {
-			w.tell(b.states[key])
+		b.tell(peer)
+	}
+}
+
+// tell has the BGP sessions of a peer hear of its state; the lock is held.
+func (b *BFDBridge) tell(peer string) {
+	for _, w := range b.watchers[peer] {
+		if !w.leftFor(b.wanted, peer) {
+			w.tell(b.state(peer))
 		}
 	}
 }
@@ -171,9 +189,9 @@ func stateOf(e bfd.Event) bgp.BFDState {
 
 // Watch implements bgp.BFD.
 func (b *BFDBridge) Watch(peer string) (<-chan bgp.BFDState, func()) {
-	w := &bfdWatcher{states: make(chan bgp.BFDState, 2)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	w := &bfdWatcher{states: make(chan bgp.BFDState, 2), key: b.wanted[peer].key}
 	b.watchers[peer] = append(b.watchers[peer], w)
 	w.tell(b.state(peer))
 	return w.states, func() {

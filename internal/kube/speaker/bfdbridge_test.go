@@ -171,6 +171,38 @@ func TestBFDOutlastsBGP(t *testing.T) {
 	sets(other)
 }
 
+// A BGP session that is about to leave its router for another one does not hear that nothing is known
+// of the path: strict ones would close in a way over which routers may keep the routes.
+func TestBFDOfAnotherRouter(t *testing.T) {
+	b := NewBFDBridge(&fakePaths{}, &fakeRouters{}, slog.New(slog.DiscardHandler))
+	key, other := bfd.Key{Peer: netip.MustParseAddr("192.0.2.1")}, bfd.Key{Peer: netip.MustParseAddr("192.0.2.2")}
+	b.set(map[string]bfdPath{"tor": {key: key}})
+	b.changed(bfd.Event{Key: key, From: bfd.Init, To: bfd.Up})
+	old, stop := b.Watch("tor")
+	if got := <-old; got != bgp.BFDUp {
+		t.Fatalf("BGP was told %v", got)
+	}
+	b.set(map[string]bfdPath{"tor": {key: other}})
+	b.changed(bfd.Event{Key: other, From: bfd.Down, To: bfd.Init})
+	select {
+	case got := <-old:
+		t.Errorf("the session with the router before was told %v", got)
+	default:
+	}
+	stop()
+	now, stop := b.Watch("tor")
+	defer stop()
+	if got := <-now; got != bgp.BFDInit {
+		t.Errorf("the session with the new router was told %v", got)
+	}
+	multihop := other
+	multihop.MultiHop = true
+	b.set(map[string]bfdPath{"tor": {key: multihop}}) // the same router: the session stays
+	if got := <-now; got != bgp.BFDUnknown {
+		t.Errorf("the session that stays was told %v", got)
+	}
+}
+
 func TestBFDMetrics(t *testing.T) {
 	r := prometheus.NewRegistry()
 	addr := netip.MustParseAddr
