@@ -222,3 +222,22 @@ func TestReportNamesTheLongestGaps(t *testing.T) {
 		t.Errorf("report:\n%s", text)
 	}
 }
+
+func TestLostLeavesOutWhatMovesReset(t *testing.T) {
+	reset := Gap{Failures: 1, Reasons: map[Reason]int{ReasonReset: 1}}
+	for _, tt := range []struct {
+		gaps        []Gap
+		moves, want int
+	}{
+		{nil, 2, 0},
+		{[]Gap{reset}, 0, 1},
+		{[]Gap{reset, reset}, 2, 0},
+		{[]Gap{reset, reset, reset}, 2, 1},
+		{[]Gap{{Failures: 2, Reasons: map[Reason]int{ReasonReset: 2}}}, 2, 2},
+		{[]Gap{{Failures: 1, Reasons: map[Reason]int{ReasonSYNTimeout: 1}}, reset}, 2, 1},
+	} {
+		if got := (Report{Gaps: tt.gaps}).Lost(tt.moves); got != tt.want {
+			t.Errorf("%+v with %d moves: lost %d, want %d", tt.gaps, tt.moves, got, tt.want)
+		}
+	}
+}

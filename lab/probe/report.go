@@ -132,6 +132,20 @@ func (r Report) Longest() Gap {
 	return longest
 }
 
+// Lost counts the requests that failed, except for those that were under way in the very moment in
+// which their packets went to another node, which does not know the connection and resets it: single
+// resets, one for each of so many moves.
+func (r Report) Lost(moves int) (n int) {
+	for _, g := range r.Gaps {
+		if moves > 0 && g.Failures == 1 && g.Reasons[ReasonReset] == 1 {
+			moves--
+			continue
+		}
+		n += g.Failures
+	}
+	return n
+}
+
 // GapsSince returns the gaps whose last mark is called mark.
 func (r Report) GapsSince(mark string) []Gap {
 	var out []Gap

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lintel-lb/lintel/internal/l2"
 	"github.com/lintel-lb/lintel/internal/links"
 )
 
@@ -84,6 +85,19 @@ func (s *Speaker) applyConflicts() {
 				a, s.config.Node, seen.mac, c.Link)
 		}
 	}
+}
+
+// absentClaim is how long a claim is told of a node that is no member: as long as it answers, it
+// makes itself known again within that time.
+const absentClaim = 2 * time.Minute
+
+// settledConflict tells whether a claim needs no mention any more: it was made in a move within the
+// cluster, or by a node that has left since.
+func (s *Speaker) settledConflict(c *l2.Conflict, now time.Time) bool {
+	if !s.clusterMACs[c.MAC] {
+		return false
+	}
+	return !s.absentMACs[c.MAC] || now.Sub(c.Last) > absentClaim
 }
 
 // announceDisputed makes the addresses known again that this node still has after another node

@@ -96,8 +96,8 @@ func (s *Speaker) inspect(service *lb.ServiceKey) endpoint.SpeakerReport {
 	engine := s.Engine.Snapshot()
 	for _, a := range s.owned() {
 		st := engine.Addresses[a]
-		if st.Conflict != nil && s.clusterMACs[st.Conflict.MAC] {
-			st.Conflict = nil // a move within the cluster, and over
+		if st.Conflict != nil && s.settledConflict(st.Conflict, time.Now()) {
+			st.Conflict = nil
 		}
 		r.Addresses = append(r.Addresses, endpoint.AnnouncedAddress{
 			Address: a, Services: slices.Clone(s.holders[a]), Protocol: lb.Layer2, Layer2: &st})

@@ -112,8 +112,8 @@ func (s *Speaker) probeNew(ctx context.Context, a netip.Addr) {
 }
 
 func (s *Speaker) ask(ctx context.Context, a netip.Addr, scope l2.Scope) {
-	cluster := s.clusterMACs
-	s.probes.start(ctx, l2.ProbeRequest{Addr: a, Scope: scope, Ignore: func(m links.MAC) bool { return cluster[m] }})
+	cluster, absent := s.clusterMACs, s.absentMACs
+	s.probes.start(ctx, l2.ProbeRequest{Addr: a, Scope: scope, Ignore: func(m links.MAC) bool { return cluster[m] && !absent[m] }})
 }
 
 // probed takes the outcome of a probe.
@@ -130,7 +130,7 @@ func (s *Speaker) probed(ctx context.Context, a netip.Addr, r probeResult) {
 		s.probes.stop(a)
 	case r.again:
 		s.ask(ctx, a, l2.Scope{All: scope.All, Links: scope.Links})
-	case r.conflict == nil, s.clusterMACs[r.conflict.MAC]:
+	case r.conflict == nil, s.isMember(r.conflict.MAC):
 		s.decider.SetProbe(a, nil)
 		s.probes.stop(a)
 	default:
@@ -148,12 +148,16 @@ func (s *Speaker) probed(ctx context.Context, a netip.Addr, r probeResult) {
 	}
 }
 
+// isMember tells whether a station is a node of the cluster that agrees with this one about owners.
+// One that is no member any more and answers for a new address has it by its own lights.
+func (s *Speaker) isMember(mac links.MAC) bool { return s.clusterMACs[mac] && !s.absentMACs[mac] }
+
 // acquit ends what was taken for a conflict where the station has turned out to be a node of
 // the cluster: one that this node had not met when it asked, as happens when all of them start.
 func (s *Speaker) acquit() {
 	for a, mac := range s.suspects {
 		held, waiting := s.decider.World().Probes[a]
-		if waiting && held.Conflict != "" && !s.clusterMACs[mac] {
+		if waiting && held.Conflict != "" && !s.isMember(mac) {
 			continue
 		}
 		delete(s.suspects, a)

@@ -14,8 +14,8 @@ import (
 	"github.com/lintel-lb/lintel/lab/probe"
 )
 
-// An upgrade and a rollback lose no request: the addresses are handed from old speakers to new
-// ones.
+// An upgrade and a rollback lose no request, but what is under way at the moment of a move: the
+// addresses are handed from old speakers to new ones.
 func TestUpgradeAndRollback(t *testing.T) {
 	c := newCluster(t)
 	c.fresh(c.withHelm)
@@ -32,7 +32,7 @@ func TestUpgradeAndRollback(t *testing.T) {
 	c.images(repository + ":dev")
 	r := p.Stop()
 	t.Logf("%d requests, %d answered, latency %v at most", r.Attempts, r.OK, r.Latency.Max)
-	if len(r.Failures) > 0 {
+	if r.Lost(4) > 0 { // twice from the owner, and back
 		t.Errorf("%d requests were lost:\n%v", len(r.Failures), r)
 	}
 	if now := c.address(); now != a {

@@ -99,7 +99,8 @@ func (s *scene) owners(ctx context.Context, o overview) (map[netip.Addr]string, 
 }
 
 // Speakers are replaced by those of another version one by one, and by half for a while: there
-// is one membership and one owner for each address, and no request is lost.
+// is one membership and one owner for each address, and no request is lost but what is under way
+// at the moment of a move.
 func TestUpgrade(t *testing.T) {
 	s := newScene(t)
 	s.keep()
@@ -134,11 +135,15 @@ func TestUpgrade(t *testing.T) {
 	}
 	for name, l := range loads {
 		r := l.Stop()
+		moves := 0
+		if strings.HasPrefix(name, "layer 2") {
+			moves = 2 // from its owner, and back
+		}
 		t.Logf("%s: %d of %d requests failed", name, r.Failed(), r.Attempts)
 		if len(r.Tainted) > 0 {
 			t.Errorf("%s: the measurement proves nothing: %v", name, r.Tainted)
 		}
-		if r.Failed() > 0 {
+		if r.Lost(moves) > 0 {
 			t.Errorf("%s: requests were lost:\n%v", name, r)
 		}
 	}

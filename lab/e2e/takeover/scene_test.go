@@ -426,12 +426,10 @@ func (s *scene) lossless(reports map[string]probe.Report) {
 	s.t.Helper()
 	for name, r := range reports {
 		s.t.Logf("%s: %d requests in %s, %d lost, slowest %s, tainted %v", name, r.Attempts, r.Lasted.Round(time.Second), len(r.Failures), r.Latency.Max.Round(time.Millisecond), r.Tainted)
-		open := 0
+		if r.Lost(openAtMoves) == 0 {
+			continue
+		}
 		for _, g := range r.Gaps {
-			if g.Failures == 1 && g.Reasons[probe.ReasonReset] == 1 && open < openAtMoves {
-				open++
-				continue
-			}
 			s.t.Errorf("%s: %d requests lost in %s, %v, answered by %v before and %v after", name, g.Failures, g.Length.Round(time.Millisecond), g.Reasons, g.Before, g.After)
 		}
 	}
