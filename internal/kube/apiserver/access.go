@@ -28,8 +28,10 @@ const (
 // node whose connection was lost without a word, as when an API server's host dies, would work
 // from what it knew before.
 const (
-	idle      = 5 * time.Second
-	replyTime = 5 * time.Second
+	idle = 5 * time.Second
+	// replyTime is long enough for an API server that has more to do than it can: connections that
+	// were given up for that would come back all at once.
+	replyTime = 10 * time.Second
 )
 
 // CheckConnections has connections made from now on checked within seconds, unless the user
