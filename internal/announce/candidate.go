@@ -26,7 +26,7 @@ type candidate struct {
 	all   bool
 }
 
-// beats tells whether c goes before o. Both must be candidates.
+// beats tells whether c goes before o. Both must be candidates, or lack a usable link only.
 func (c *candidate) beats(o *candidate) bool { return c.compare(o) < 0 }
 
 func (c *candidate) compare(o *candidate) int {
@@ -83,6 +83,10 @@ func (g *group) evaluate(w *lb.World, name string) candidate {
 
 	adverts := g.advertsFor(node)
 	c.links, c.all = selectedLinks(adverts)
+	for _, a := range adverts {
+		c.weight += a.Preference(node.Labels)
+	}
+	c.hash = electionHash(name, g.addr)
 	if links, known := w.Links[name]; known {
 		usable := false
 		for _, l := range links {
@@ -100,10 +104,6 @@ func (g *group) evaluate(w *lb.World, name string) candidate {
 			return refuse(lb.NoUsableLink, strings.Join(c.links, ", "))
 		}
 	}
-	for _, a := range adverts {
-		c.weight += a.Preference(node.Labels)
-	}
-	c.hash = electionHash(name, g.addr)
 	return c
 }
 

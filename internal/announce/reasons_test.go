@@ -83,6 +83,14 @@ func TestReasons(t *testing.T) {
 			w.Members = lb.Members{}
 			w.Links = map[string][]lb.Link{byHash[1]: w.Links[byHash[1]]}
 		}, want: lb.OtherNode, out: lb.Not, owner: byHash[0]},
+		{name: "without membership the others wait for a node whose link is down", node: byHash[0], change: func(w *lb.World) {
+			w.Members = lb.Members{}
+			w.Links = map[string][]lb.Link{byHash[0]: {{Name: "eth0"}}}
+		}, want: lb.NoUsableLink, out: lb.Not},
+		{name: "without membership a node whose link is down knows of the owner", node: byHash[1], change: func(w *lb.World) {
+			w.Members = lb.Members{}
+			w.Links = map[string][]lb.Link{byHash[1]: {{Name: "eth0"}}}
+		}, want: lb.NoUsableLink, out: lb.Not, owner: byHash[0]},
 		{name: "links of a node never told: it counts", change: func(w *lb.World) {
 			w.Links = map[string][]lb.Link{}
 			w.Members.Alive = map[string]bool{"n1": true}

@@ -121,6 +121,11 @@ func (d *Decider) verdict(v lb.Verdict) lb.Verdict {
 	c := evaluate(d.w, v.Node)
 	if o := owner; o != nil {
 		v.Owner = o.node
+		// Without membership the others do not know what keeps this node from answering: they take it
+		// for the owner, and nobody answers.
+		if !d.w.Members.Enabled && c.reason == lb.NoUsableLink && c.beats(o) {
+			v.Owner = ""
+		}
 		if c.reason == 0 {
 			c.reason = lb.OtherNode
 			if o.onSubnet && !c.onSubnet {
