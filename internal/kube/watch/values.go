@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -37,7 +39,14 @@ func NewValues[T client.Object, V any](source toolscache.ListerWatcher, kind T, 
 // Run follows the source until ctx is done. Failures are logged by the library, and what was known
 // stays in force until the source can be read again.
 func (v *Values[T, V]) Run(ctx context.Context) {
-	toolscache.NewReflectorWithOptions(v.source, v.kind, v, toolscache.ReflectorOptions{Name: fmt.Sprintf("%T", v.kind)}).RunWithContext(ctx)
+	toolscache.NewReflectorWithOptions(v.source, v.kind, v, toolscache.ReflectorOptions{
+		Name: fmt.Sprintf("%T", v.kind), Backoff: pauses()}).RunWithContext(ctx)
+}
+
+// pauses are those before the source is listed again. Those of the library grow to a minute where
+// watches break off several times within two minutes, as behind a balancer that changes its mind.
+func pauses() *wait.Backoff {
+	return &wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 1, Steps: 10, Cap: 5 * time.Second}
 }
 
 // Synced tells whether every object of the first list was handed on.

@@ -132,3 +132,13 @@ func TestValuesFollowAnAPIServer(t *testing.T) {
 		t.Errorf("an object of another kind: %v", err)
 	}
 }
+
+// However often watches break off, the source is listed again within seconds.
+func TestPausesStayShort(t *testing.T) {
+	next := pauses().DelayFunc()
+	for i := range 20 {
+		if d := next(); d < 500*time.Millisecond || d > 10*time.Second {
+			t.Errorf("pause %d is %v", i, d)
+		}
+	}
+}

@@ -193,13 +193,15 @@ func TestLostWatch(t *testing.T) {
 	}
 	heal := f.resetConnections(leader)
 	f.delete(f.key("s0003"))
-	f.create([]*corev1.Service{f.build("new")})
 	freed := before["s0003"].Has
+	// Nobody else competes for the address: what is seen late is seen in any order.
 	f.create([]*corev1.Service{f.build("heir", requesting(freed.Addresses[0]))})
 	heal()
-	f.becomes(f.key("heir"), freed)
-	f.has(f.key("new"))
+	healed := time.Now()
+	// A reset may also miss a connection that is busy, and leave it to be noticed by its silence.
 	f.fence("healed")
+	t.Logf("a Service created as connections were let through again had its address after %v", time.Since(healed).Round(time.Millisecond))
+	f.becomes(f.key("heir"), freed)
 	f.unchanged(before, "pool "+f.Name+"-p", "s0003")
 	if n, err := f.restarts(t.Context(), leader); err != nil || n != restarts {
 		t.Errorf("the controller has started %d times again, error %v: the watch was not lost, the process was", n-restarts, err)
