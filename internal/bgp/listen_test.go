@@ -133,11 +133,7 @@ func TestCollision(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, r *rig) {
-				r.Set(onePeer(passiveConfig(ModeBoth), oneRoute(Attributes{})))
-				outbound := r.accept()
-				outbound.expect(wire.TypeOpen)
-				inbound := r.net.port(listenAt).call(t, peerAddr)
-				inbound.expect(wire.TypeOpen)
+				outbound, inbound := r.compete(oneRoute(Attributes{}))
 				o := peerOpen()
 				o.RouterID = netip.MustParseAddr(tt.id)
 				first, then := outbound, inbound
@@ -167,13 +163,20 @@ func TestCollision(t *testing.T) {
 }
 
 // Where the peer drops one of two connections by itself, the other goes on.
+// compete has the engine dial its peer and be dialled by it: its OPEN is on both connections.
+func (r *rig) compete(routes map[netip.Prefix]Attributes) (outbound, inbound *fakePeer) {
+	r.t.Helper()
+	r.Set(onePeer(passiveConfig(ModeBoth), routes))
+	outbound = r.accept()
+	outbound.expect(wire.TypeOpen)
+	inbound = r.net.port(listenAt).call(r.t, peerAddr)
+	inbound.expect(wire.TypeOpen)
+	return outbound, inbound
+}
+
 func TestCollisionResolvedByPeer(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
-		r.Set(onePeer(passiveConfig(ModeBoth), nil))
-		outbound := r.accept()
-		outbound.expect(wire.TypeOpen)
-		inbound := r.net.port(listenAt).call(t, peerAddr)
-		inbound.expect(wire.TypeOpen)
+		outbound, inbound := r.compete(nil)
 		outbound.c.Close()
 		synctest.Wait()
 		o := peerOpen()
@@ -313,11 +316,7 @@ func TestPortThatCannotBeOpened(t *testing.T) {
 // A NOTIFICATION is not answered (RFC 4271, section 6.4), on a connection that competes neither.
 func TestNotificationOnSecondConnection(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
-		r.Set(onePeer(passiveConfig(ModeBoth), nil))
-		outbound := r.accept()
-		outbound.expect(wire.TypeOpen)
-		inbound := r.net.port(listenAt).call(t, peerAddr)
-		inbound.expect(wire.TypeOpen)
+		outbound, inbound := r.compete(nil)
 		inbound.send(collision().Append(nil))
 		inbound.expectEnd()
 		o := peerOpen()

@@ -130,7 +130,7 @@ func (c *cluster) look(ctx context.Context, service *lb.ServiceKey) (*picture, e
 	}
 	p := &picture{services: map[lb.ServiceKey]*corev1.Service{}, foreign: map[lb.ServiceKey]lb.Reason{}, answers: c.ask(ctx, pods.Items, service)}
 	for i := range pods.Items {
-		p.controlled = p.controlled || isController(&pods.Items[i]) && ready(&pods.Items[i])
+		p.controlled = p.controlled || isPart(&pods.Items[i], "controller") && ready(&pods.Items[i])
 	}
 	w := lb.NewWorld()
 	for i := range nodes.Items {
@@ -225,14 +225,10 @@ func assigned(w *lb.World) map[addr]string {
 	return out
 }
 
-// isSpeaker tells a speaker's pod by the labels of the chart or of the plain manifests.
-func isSpeaker(pod *corev1.Pod) bool {
-	return pod.Labels["app.kubernetes.io/component"] == "speaker" || pod.Labels["component"] == "speaker"
-}
-
-// isController tells a controller's pod by the same labels.
-func isController(pod *corev1.Pod) bool {
-	return pod.Labels["app.kubernetes.io/component"] == "controller" || pod.Labels["component"] == "controller"
+// isPart tells a pod of the "speaker" or the "controller" by the labels of the chart or of the plain
+// manifests.
+func isPart(pod *corev1.Pod, part string) bool {
+	return pod.Labels["app.kubernetes.io/component"] == part || pod.Labels["component"] == part
 }
 
 func ready(pod *corev1.Pod) bool {
@@ -254,7 +250,7 @@ func (c *cluster) ask(ctx context.Context, pods []corev1.Pod, service *lb.Servic
 	answers := map[string]answer{}
 	var speakers []*corev1.Pod
 	for i := range pods {
-		if isSpeaker(&pods[i]) && pods[i].Spec.NodeName != "" && pods[i].DeletionTimestamp == nil && !ended(&pods[i]) {
+		if isPart(&pods[i], "speaker") && pods[i].Spec.NodeName != "" && pods[i].DeletionTimestamp == nil && !ended(&pods[i]) {
 			speakers = append(speakers, &pods[i])
 		}
 	}

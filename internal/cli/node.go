@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/netip"
 	"slices"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/lintel-lb/lintel/internal/kube/endpoint"
@@ -98,11 +97,7 @@ func (e *nodeExplanation) compare(r *endpoint.SpeakerReport) {
 		v := &e.Lines[i].Verdict
 		at := announced{v.Address, v.Protocol}
 		if v.Protocol == lb.BGP && v.Outcome == lb.Announce {
-			wanted := v.Peers
-			v.Peers = slices.DeleteFunc(slices.Clone(wanted), func(peer string) bool { return !slices.Contains(does[at], peer) })
-			if len(v.Peers) == 0 {
-				v.Outcome, v.Reason, v.Subject = lb.Pending, lb.SessionDown, strings.Join(wanted, ", ")
-			}
+			*v = v.SentTo(func(peer string) bool { return slices.Contains(does[at], peer) })
 		}
 		should[at] = should[at] || v.Outcome == lb.Announce
 	}

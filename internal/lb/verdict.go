@@ -3,6 +3,8 @@ package lb
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 )
 
 // Protocol is how an address is made known. The zero value is invalid.
@@ -77,6 +79,17 @@ type Verdict struct {
 	Owner string `json:"owner,omitempty"`
 	// Subject is the object that the reason is about, such as the pool or an advertisement.
 	Subject string `json:"subject,omitempty"`
+}
+
+// SentTo limits a verdict of BGP that announces to the peers that were sent the address. Where none
+// was, the address is not announced yet.
+func (v Verdict) SentTo(sent func(peer string) bool) Verdict {
+	wanted := v.Peers
+	v.Peers = slices.DeleteFunc(slices.Clone(wanted), func(peer string) bool { return !sent(peer) })
+	if len(v.Peers) == 0 {
+		v.Outcome, v.Reason, v.Subject = Pending, SessionDown, strings.Join(wanted, ", ")
+	}
+	return v
 }
 
 // UnmarshalText reads String.

@@ -41,10 +41,8 @@ func TestAClaimInThePauseIsAnsweredLater(t *testing.T) {
 	for i := range 2 {
 		h.engine.mu.Lock()
 		h.engine.again = nil
-		h.engine.state = l2.State{Addresses: map[netip.Addr]l2.AddressState{a: {
-			Conflict: &l2.Conflict{Link: "eth0", MAC: links.MAC{2, 0, 0, 0, 0, 2}, Last: time.Unix(1000+int64(i), 0)}}}}
 		h.engine.mu.Unlock()
-		h.engine.changed <- struct{}{}
+		h.claimed(a, links.MAC{2, 0, 0, 0, 0, 2}, time.Unix(1000+int64(i), 0))
 		h.until("another announcement", func() bool {
 			h.engine.mu.Lock()
 			defer h.engine.mu.Unlock()

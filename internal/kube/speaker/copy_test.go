@@ -63,10 +63,9 @@ func TestTheCopyStandsInForTheAPIServer(t *testing.T) {
 	h.until("both addresses", func() bool { return slices.Equal(h.engine.announced(), want) })
 	routed := netip.MustParsePrefix("198.51.100.1/32")
 	told := func() (complete, has bool) {
-		h.bgp.mu.Lock()
-		defer h.bgp.mu.Unlock()
-		_, has = h.bgp.set.Peers["wan"].Routes[routed]
-		return h.bgp.set.Complete, has
+		d := h.bgp.told()
+		_, has = d.Peers["wan"].Routes[routed]
+		return d.Complete, has
 	}
 	h.until("that BGP was told a complete set with the route", func() bool { complete, has := told(); return complete && has })
 	h.ask(func(s *Speaker) {

@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/lintel-lb/lintel/internal/bgp"
 )
 
 func TestGateFollowsItsCheck(t *testing.T) {
@@ -97,17 +95,12 @@ func TestRoutesAreNotCompleteBeforeTheGateIsDecided(t *testing.T) {
 	h.speaker.Gate = gate
 	h.service("web", "198.51.100.7")
 	h.run(nil)
-	told := func() (d bgp.Desired) {
-		h.bgp.mu.Lock()
-		defer h.bgp.mu.Unlock()
-		return h.bgp.set
-	}
-	h.until("sessions", func() bool { return len(told().Peers) > 0 })
-	if d := told(); d.Complete || len(d.Peers["wan"].Routes) > 0 {
+	h.until("sessions", func() bool { return len(h.bgp.told().Peers) > 0 })
+	if d := h.bgp.told(); d.Complete || len(d.Peers["wan"].Routes) > 0 {
 		t.Errorf("before it is decided: %+v", d)
 	}
 	gate.set(false, nil)
-	h.until("all routes", func() bool { d := told(); return d.Complete && len(d.Peers["wan"].Routes) == 1 })
+	h.until("all routes", func() bool { d := h.bgp.told(); return d.Complete && len(d.Peers["wan"].Routes) == 1 })
 }
 
 // A gate that opens while the loop is at something else does not complete the routes before they are
@@ -118,19 +111,14 @@ func TestRoutesAreNotCompleteBeforeTheOpenGateIsSeen(t *testing.T) {
 	h.speaker.Gate = gate
 	h.service("web", "198.51.100.7")
 	h.run(nil)
-	told := func() (d bgp.Desired) {
-		h.bgp.mu.Lock()
-		defer h.bgp.mu.Unlock()
-		return h.bgp.set
-	}
-	h.until("sessions", func() bool { return len(told().Peers) > 0 })
+	h.until("sessions", func() bool { return len(h.bgp.told().Peers) > 0 })
 	h.ask(func(s *Speaker) {
 		gate.set(false, nil)
 		s.bgp.stale = true
 		s.flushBGP()
-		if d := told(); d.Complete && len(d.Peers["wan"].Routes) == 0 {
+		if d := h.bgp.told(); d.Complete && len(d.Peers["wan"].Routes) == 0 {
 			t.Error("a router is told that no routes are all")
 		}
 	})
-	h.until("all routes", func() bool { d := told(); return d.Complete && len(d.Peers["wan"].Routes) == 1 })
+	h.until("all routes", func() bool { d := h.bgp.told(); return d.Complete && len(d.Peers["wan"].Routes) == 1 })
 }

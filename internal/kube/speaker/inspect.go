@@ -135,19 +135,13 @@ func (s *Speaker) verdictsOf(k lb.ServiceKey) []lb.Verdict {
 	return verdicts
 }
 
-// onWire limits a verdict to the peers that were sent the routes. Where none was, the address
-// is not announced yet.
+// onWire limits a verdict to the peers that were sent the routes.
 func onWire(v lb.Verdict, routes []announce.Route, wire onWireTo) lb.Verdict {
-	wanted := v.Peers
-	v.Peers = slices.DeleteFunc(slices.Clone(wanted), func(peer string) bool {
-		return !slices.ContainsFunc(routes, func(r announce.Route) bool {
+	return v.SentTo(func(peer string) bool {
+		return slices.ContainsFunc(routes, func(r announce.Route) bool {
 			return slices.Contains(r.Peers, peer) && wire.has(peer, r.Prefix)
 		})
 	})
-	if len(v.Peers) == 0 {
-		v.Outcome, v.Reason, v.Subject = lb.Pending, lb.SessionDown, strings.Join(wanted, ", ")
-	}
-	return v
 }
 
 // routed are the addresses whose routes are on the wire, sorted.

@@ -173,6 +173,13 @@ func (b *fakeBGP) Set(d bgp.Desired) {
 	}
 }
 
+// told is what it was told last.
+func (b *fakeBGP) told() bgp.Desired {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.set
+}
+
 func (b *fakeBGP) Snapshot() map[string]bgp.Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -264,6 +271,25 @@ func (c readingCache) Get(ctx context.Context, k client.ObjectKey, o client.Obje
 
 func (c readingCache) List(ctx context.Context, l client.ObjectList, opts ...client.ListOption) error {
 	return c.reader.List(ctx, l, opts...)
+}
+
+// told is what the speaker tells the others about its node.
+func (h *harness) told() (p payload) {
+	h.t.Helper()
+	h.ask(func(s *Speaker) {
+		if err := json.Unmarshal(s.told, &p); err != nil {
+			h.t.Error(err)
+		}
+	})
+	return p
+}
+
+// claimed has a station claim an address.
+func (h *harness) claimed(a netip.Addr, mac links.MAC, last time.Time) {
+	h.engine.mu.Lock()
+	h.engine.state = l2.State{Addresses: map[netip.Addr]l2.AddressState{a: {Conflict: &l2.Conflict{Link: "eth0", MAC: mac, Last: last}}}}
+	h.engine.mu.Unlock()
+	h.engine.changed <- struct{}{}
 }
 
 func (h *harness) post(record func(*batch)) { h.speaker.inbox.Post(record) }
@@ -476,11 +502,7 @@ func TestRoutesFollowServices(t *testing.T) {
 	h := start(t)
 	h.members.become("n1", "n2")
 	h.service("api", "198.51.100.7")
-	routes := func() bgp.Routes {
-		h.bgp.mu.Lock()
-		defer h.bgp.mu.Unlock()
-		return h.bgp.set.Peers["wan"].Routes
-	}
+	routes := func() bgp.Routes { return h.bgp.told().Peers["wan"].Routes }
 	h.until("the route", func() bool { return len(routes()) == 1 })
 	peer := h.bgp.set.Peers["wan"].Config
 	if err := peer.Validate(); err != nil {
@@ -554,11 +576,7 @@ func TestAnOwnerThatAnotherNodeClaimedMakesItselfKnownAgain(t *testing.T) {
 	h.service("web", a.String())
 	h.members.become("n1", "n2")
 	h.until("the announcement", func() bool { return len(h.engine.announced()) == 1 })
-	h.engine.mu.Lock()
-	h.engine.state = l2.State{Addresses: map[netip.Addr]l2.AddressState{a: {
-		Conflict: &l2.Conflict{Link: "eth0", MAC: links.MAC{2, 0, 0, 0, 0, 2}, Last: time.Unix(1000, 0)}}}}
-	h.engine.mu.Unlock()
-	h.engine.changed <- struct{}{}
+	h.claimed(a, links.MAC{2, 0, 0, 0, 0, 2}, time.Unix(1000, 0))
 	h.until("the second announcement", func() bool {
 		h.engine.mu.Lock()
 		defer h.engine.mu.Unlock()
@@ -584,11 +602,7 @@ func TestANodeThatIsTakenForDeadIsNoForeignStation(t *testing.T) {
 		h.ask(func(s *Speaker) { gone = !s.decider.World().Members.Alive["n2"] })
 		return gone
 	})
-	h.engine.mu.Lock()
-	h.engine.state = l2.State{Addresses: map[netip.Addr]l2.AddressState{a: {
-		Conflict: &l2.Conflict{Link: "eth0", MAC: links.MAC{2, 0, 0, 0, 0, 2}, Last: time.Unix(1000, 0)}}}}
-	h.engine.mu.Unlock()
-	h.engine.changed <- struct{}{}
+	h.claimed(a, links.MAC{2, 0, 0, 0, 0, 2}, time.Unix(1000, 0))
 	h.until("the claim", func() (seen bool) {
 		h.ask(func(s *Speaker) { _, seen = s.conflicts[a] })
 		return seen
@@ -634,11 +648,7 @@ func TestStationsThatTakeTurnsAreReportedOnceEach(t *testing.T) {
 	h.until("the announcement", func() bool { return len(h.engine.announced()) == 1 })
 	for i := range 6 {
 		last := time.Unix(1000+int64(i), 0)
-		h.engine.mu.Lock()
-		h.engine.state = l2.State{Addresses: map[netip.Addr]l2.AddressState{a: {
-			Conflict: &l2.Conflict{Link: "eth0", MAC: links.MAC{2, 0, 0, 0, 9, byte(i % 2)}, Last: last}}}}
-		h.engine.mu.Unlock()
-		h.engine.changed <- struct{}{}
+		h.claimed(a, links.MAC{2, 0, 0, 0, 9, byte(i % 2)}, last)
 		h.until("the claim", func() (seen bool) {
 			h.ask(func(s *Speaker) { seen = s.conflicts[a].last.Equal(last) })
 			return seen
@@ -684,12 +694,7 @@ func TestSlavesOfBondsAreOfTheCluster(t *testing.T) {
 	h.speaker.Links = bondLinks{&fixedLinks{}}
 	h.speaker.config.Usable = func(l *links.Link) bool { ok, _ := links.Eligible(l, nil); return ok }
 	h.run(nil)
-	var told payload
-	h.ask(func(s *Speaker) {
-		if err := json.Unmarshal(s.told, &told); err != nil {
-			t.Error(err)
-		}
-	})
+	told := h.told()
 	if want := []string{"02:00:00:00:00:01", "02:00:00:00:00:0b", "02:00:00:00:00:0c"}; len(told.Links) != 2 || !slices.Equal(slices.Sorted(slices.Values(told.MACs)), want) {
 		t.Errorf("told %+v, want two links and %v", told, want)
 	}
@@ -700,12 +705,7 @@ func TestALinkThatIsDownKeepsItsAddressInTheCluster(t *testing.T) {
 	h.speaker.Links = downLink{&fixedLinks{}}
 	h.speaker.config.Usable = func(l *links.Link) bool { ok, _ := links.Eligible(l, nil); return ok }
 	h.run(nil)
-	var told payload
-	h.ask(func(s *Speaker) {
-		if err := json.Unmarshal(s.told, &told); err != nil {
-			t.Error(err)
-		}
-	})
+	told := h.told()
 	if len(told.Links) != 0 || !slices.Equal(told.MACs, []string{"02:00:00:00:00:01"}) {
 		t.Errorf("told %+v, want no link and its address", told)
 	}
